@@ -1,0 +1,144 @@
+"""What a detector is, and the registry of them.
+
+A detector is a bank: it holds all series of one shard that it is responsible for in numpy arrays and scores one
+window for all of them at once. It has no clock, no randomness and no I/O. The contract (checked by ``detectors.checks``
+on every registered one):
+
+- ``score`` changes nothing; ``learn`` is called once per window, in order, after ``score`` of the same window;
+- what ``score`` says of a window depends on what was learned at least until the end of the window before its *block*,
+  so that a window still open is scored with the same expectation as once it is closed (see ``Detector.block``);
+- p-values are one-sided or two-sided tail probabilities under the detector's own null, in (0, 1];
+- a snapshot aliases nothing that goes on changing; ``restore(snapshot())`` equals never having stopped;
+- missing data (``present`` is false) never lowers a p-value, and is not learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import ClassVar, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.model import Signal
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+State = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a bank is built for. Arrays have one row a series (S)."""
+
+    signals: tuple[Signal, ...]
+    signal: Ints  # (S,) index into signals
+    depth: Ints  # (S,) level of the series' area, 0 the city
+    window_s: int
+    durations: tuple[int, ...]  # in windows, ascending, the first is 1
+    params: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One base window. ``index`` counts windows since the epoch; season keys are in local civil time."""
+
+    index: int
+    start_s: int
+    hour: int  # 0..23
+    weekday: int  # 0 Monday .. 6
+    year: float  # part of the year that has passed, [0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was seen in one window, one row a series (S,). Counts fill ``n``; levels all of it (NaN without readings)."""
+
+    n: Floats  # counts: events; levels: readings
+    total: Floats
+    least: Floats
+    most: Floats
+    present: Bools  # False: nothing is known of this series in this window
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Scores of R series (``rows``) over D durations; a duration that does not apply has p = 1 and observed = expected = 0."""
+
+    rows: Ints  # (R,) series, ascending
+    observed: Floats  # (R, D)
+    expected: Floats  # (R, D)
+    lower: Floats  # (R, D) central 95% interval under the null
+    upper: Floats  # (R, D)
+    p: Floats  # (R, D)
+    ready: Bools  # (R,) enough history
+
+
+class Detector(Protocol):
+    """A bank of one kind of model over many series."""
+
+    name: ClassVar[str]
+    kind: ClassVar[str]  # "count", "level" or "silence"
+    defaults: ClassVar[Mapping[str, float]]  # every parameter with its default
+    block: int  # windows per learning block; score of a window uses what was learned before the previous block ended
+
+    def __init__(self, setup: Setup) -> None: ...
+
+    def score(self, window: Window, observed: Observed, rows: Ints | None = None, ahead: Sequence[tuple[Window, Observed]] = ()) -> Verdict:
+        """Score ``window`` for ``rows`` (ascending; None: all). ``ahead``: windows before it that are not learned yet, oldest first."""
+        ...
+
+    def learn(self, window: Window, observed: Observed, p: Floats) -> None:
+        """Take ``window`` in. ``p`` (S,): the least p-value of each series at this window, 1 where not scored."""
+        ...
+
+    def amend(self, windows_ago: int, row: int, n: float) -> bool:
+        """Add late events to a window already learned, ``windows_ago`` >= 1. False when it is out of reach."""
+        ...
+
+    def snapshot(self) -> State: ...
+
+    def restore(self, state: State) -> None: ...
+
+
+D = TypeVar("D", bound=type)
+_registry: dict[str, type[Detector]] = {}
+
+
+def register(cls: D) -> D:
+    """Class decorator: makes a detector known by its ``name``. Names are unique."""
+    name = cls.name  # type: ignore[attr-defined]
+    assert name not in _registry, f"two detectors are called {name!r}"
+    _registry[name] = cls
+    return cls
+
+
+def registered() -> Mapping[str, type[Detector]]:
+    """All detectors: the built-in ones and those that installed packages declare in the entry-point group ``tocsin.detectors``."""
+    for point in entry_points(group="tocsin.detectors"):
+        if point.name not in _registry:
+            register(point.load())
+    return dict(sorted(_registry.items()))
+
+
+def params_of(cls: type[Detector], given: Mapping[str, float]) -> dict[str, float]:
+    """Defaults overlaid with ``given``; refuses a parameter the detector does not have.
+
+    Raises:
+        ValueError: names the detector, the parameter and the ones it knows.
+    """
+    unknown = sorted(set(given) - set(cls.defaults))
+    if unknown:
+        raise ValueError(f"detector {cls.name!r} has no parameter {unknown[0]!r}; it has {sorted(cls.defaults)}")
+    return {**cls.defaults, **given}
+
+
+Make = Callable[[Setup], Detector]
+
+
+def each_row(verdict: Verdict) -> Iterator[int]:
+    """Positions of a verdict's rows, a convenience for loops in tests and explanations."""
+    return iter(range(len(verdict.rows)))

@@ -1,0 +1,180 @@
+"""Counts that arrive in windows: a bank of discounted gamma-Poisson models.
+
+The mean of a window is ``rate x profile``. The *rate* of a block (a day, or a window if windows are longer) follows a
+dynamic generalised linear model per series: log rate = level + slope + one yearly harmonic, updated by the conjugate
+gamma-Poisson step with linear Bayes for the state vector and discounts for forgetting (West, Harrison and Migon 1985).
+The *profile* (hour of the day on working days and weekends, day of the week) is pooled over the shard's series of a
+signal and shrunk towards that of all signals. Counts over the last d windows have mean M, the sum of the windows'
+predictions, and variance ``phi M + q M^2``: q is the variance of the log rate, phi the dispersion of that duration,
+shrunk towards the pool's. A block that a duration flagged is learned clipped and with less weight, for a bounded time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from detectors.base import Floats, Ints, Observed, Setup, State, Verdict, Window, params_of, register
+from detectors.profile import Profile
+from detectors.rate import Rate
+from detectors.rings import Rings
+from detectors.tails import interval, lower_mid_p, upper_mid_p
+from streams.model import DAY_S
+
+NOTABLE_P = 0.05
+
+
+@register
+class Counts:
+    """Bank for signals of kind count."""
+
+    name: ClassVar[str] = "counts"
+    kind: ClassVar[str] = "count"
+    defaults: ClassVar[Mapping[str, float]] = {
+        "level_discount": 0.0,  # a block; 0: .99 for blocks up to a day, .998 for longer ones
+        "drift_discount": 0.9995,  # slope and season
+        "profile_discount": 0.99,  # a block
+        "profile_weight": 200.0,  # events a signal's own profile must have seen to count as much as the pool's
+        "dispersion_weight": 10.0,  # windows' worth of evidence the pool's dispersion counts for
+        "dispersion_discount": 0.99,  # a window of that duration
+        "flag_p": 1e-3,  # below it a block counts as flagged
+        "flag_weight": 0.1,  # what a flagged block counts when learned
+        "accept_blocks": 0.0,  # flagged blocks in a row after which the new level is believed; 0: 21 days, or 8 blocks
+        "blocks_min": 0.0,  # blocks learned before a series is ready; 0: 14 days, or 26 blocks
+    }
+
+    def __init__(self, setup: Setup) -> None:
+        params = params_of(type(self), setup.params)
+        self.block = max(1, DAY_S // setup.window_s)
+        daily = setup.window_s <= DAY_S
+        self._setup = setup
+        self._flag_p = params["flag_p"]
+        self._blocks_min = int(params["blocks_min"] or (14 if daily else 26))
+        self._size = len(setup.signal)
+        self._up = np.array([setup.signals[s].direction == "up" for s in setup.signal], bool)
+        self._down = np.array([setup.signals[s].direction == "down" for s in setup.signal], bool)
+        self._profile = Profile(setup, params["profile_discount"], params["profile_weight"])
+        self._rate = Rate(
+            pool=setup.signal * 8 + setup.depth,
+            level_discount=params["level_discount"] or (0.99 if daily else 0.998),
+            drift_discount=params["drift_discount"],
+            flag_weight=params["flag_weight"],
+            accept_blocks=int(params["accept_blocks"] or (21 if daily else 8)),
+        )
+        self._rings = Rings(self._size, setup.durations, params["dispersion_weight"], params["dispersion_discount"])
+        self._at = -1  # block that self._now predicts
+        self._last = -1  # window learned last
+        self._seen = np.zeros(self._size, np.int64)  # blocks learned
+        self._events = np.zeros(self._size)  # of the block so far
+        self._exposure = np.zeros(self._size)
+        self._least_p = np.ones(self._size)
+        self._now = self._prediction(0.0)
+        self._next = self._prediction(0.0)
+
+    def score(self, window: Window, observed: Observed, rows: Ints | None = None, ahead: Sequence[tuple[Window, Observed]] = ()) -> Verdict:
+        """Tail probabilities of ``window`` and of the longer durations that end with it."""
+        rows = np.arange(self._size) if rows is None else rows
+        prediction = self._for(window)
+        seen, expected = self._rings.sums([(w.index, o.n[rows], self._mean(w, rows, o)) for w, o in ahead], rows)
+        seen += np.where(observed.present[rows], observed.n[rows], 0.0)[:, None]
+        expected += self._mean(window, rows, observed)[:, None]
+        seen = np.maximum(seen, 0.0)
+        variance = prediction["phi"][rows] * expected + prediction["q"][rows, None] * expected * expected
+        p = self._tails(rows, seen, expected, variance)
+        p = np.where((expected > 0) & observed.present[rows, None], p, 1.0)
+        lower, upper = np.full_like(p, np.nan), np.full_like(p, np.nan)
+        notable = np.flatnonzero(p.min(axis=1, initial=1.0) < NOTABLE_P)
+        if len(notable):
+            lower[notable], upper[notable] = interval(expected[notable], variance[notable])
+        return Verdict(rows, seen, expected, lower, upper, p, prediction["ready"][rows] > 0)
+
+    def learn(self, window: Window, observed: Observed, p: Floats) -> None:
+        """Take ``window`` in; at the end of a block the rates move on and a new prediction is published."""
+        assert self._last < 0 or window.index == self._last + 1, f"window {window.index} does not follow {self._last}"
+        block = window.index // self.block
+        if self._at < 0:
+            self._at = block
+        while self._at < block:
+            self._finish_block(window.year)
+        every = np.arange(self._size)
+        n = np.where(observed.present, observed.n, 0.0)
+        self._rings.push(window.index, n, self._mean(window, every, observed), self._now["q"], learn=self._now["ready"] > 0, flagged=p < self._flag_p)
+        weight = self._profile.weights(self._now["profile"], window)[self._setup.signal]
+        self._events += n
+        self._exposure += np.where(observed.present, weight / self.block, 0.0)
+        self._least_p = np.minimum(self._least_p, p)
+        self._profile.add(window, np.where(p < self._flag_p, 0.0, n))
+        self._last = window.index
+        if (window.index + 1) % self.block == 0:
+            self._finish_block(window.year)
+
+    def amend(self, windows_ago: int, row: int, n: float) -> bool:
+        """Late events are added to the durations that still reach back to them."""
+        return self._rings.amend(windows_ago, row, n)
+
+    def snapshot(self) -> State:
+        """Copies of all arrays; the scalars as arrays of one."""
+        own = {
+            "at": np.array([self._at, self._last]),
+            "seen": self._seen.copy(),
+            "events": self._events.copy(),
+            "exposure": self._exposure.copy(),
+            "least_p": self._least_p.copy(),
+        }
+        parts = {"now": self._now, "next": self._next, "rate": self._rate.snapshot(), "profile": self._profile.snapshot(), "rings": self._rings.snapshot()}
+        return own | {f"{part}.{key}": value.copy() for part, state in parts.items() for key, value in state.items()}
+
+    def restore(self, state: State) -> None:
+        """Go on from a snapshot of a bank with the same setup."""
+        parts: dict[str, dict[str, Floats]] = {"now": {}, "next": {}, "rate": {}, "profile": {}, "rings": {}}
+        for key, value in state.items():
+            part, dot, name = key.partition(".")
+            if dot:
+                parts[part][name] = np.array(value)
+        self._at, self._last = (int(v) for v in state["at"])
+        self._seen = np.array(state["seen"], np.int64)
+        self._events, self._exposure, self._least_p = (np.array(state[k], float) for k in ("events", "exposure", "least_p"))
+        self._now, self._next = parts["now"], parts["next"]
+        self._rate.restore(parts["rate"])
+        self._profile.restore(parts["profile"])
+        self._rings.restore(parts["rings"])
+
+    def _for(self, window: Window) -> dict[str, Floats]:
+        return self._now if self._at < 0 or window.index // self.block <= self._at else self._next
+
+    def _mean(self, window: Window, rows: Ints, observed: Observed) -> Floats:
+        prediction = self._for(window)
+        weight = self._profile.weights(prediction["profile"], window)[self._setup.signal[rows]]
+        return np.asarray(np.where(observed.present[rows], prediction["rate"][rows] * weight / self.block, 0.0))
+
+    def _tails(self, rows: Ints, seen: Floats, mean: Floats, variance: Floats) -> Floats:
+        up, down = self._up[rows], self._down[rows]
+        if up.all():
+            return upper_mid_p(seen, mean, variance)
+        above, below = upper_mid_p(seen, mean, variance), lower_mid_p(seen, mean, variance)
+        both = np.minimum(1.0, 2.0 * np.minimum(above, below))
+        return np.asarray(np.where(up[:, None], above, np.where(down[:, None], below, both)))
+
+    def _finish_block(self, year: float) -> None:
+        learned = self._exposure > 0
+        flagged = (self._least_p < self._flag_p) & (self._seen >= self._blocks_min)
+        self._rate.update(self._events, self._exposure, self._rings.phi()[:, 0], year, flagged, warm=self._seen >= self._blocks_min)
+        self._profile.end_block()
+        self._seen += learned
+        self._events[:], self._exposure[:], self._least_p[:] = 0.0, 0.0, 1.0
+        self._now = self._next
+        self._next = self._prediction(year)
+        self._at += 1
+
+    def _prediction(self, year: float) -> dict[str, Floats]:
+        """What will be used two blocks on, frozen."""
+        rate, q = self._rate.predict(year, blocks_on=2)
+        return {
+            "rate": rate,
+            "q": q,
+            "phi": self._rings.phi(),
+            "ready": (self._seen >= self._blocks_min).astype(float),
+            "profile": self._profile.table(),
+        }

@@ -1,0 +1,112 @@
+"""Slow rates of many series: a dynamic generalised linear model with a conjugate gamma-Poisson step.
+
+State per series: log level, slope a block, and one yearly harmonic. Discounting instead of system noise.
+Source: West, Harrison, Migon, "Dynamic Generalized Linear Models and Bayesian Forecasting", JASA 80 (1985).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from detectors.base import Bools, Floats, Ints, State
+
+_LEVEL, _SLOPE = 0, 1
+_PRIOR_SHAPE = 0.5  # gamma shape a new series starts with: its rate is known to within a factor of several
+_PRIOR_SLOPE_VAR = 1e-6
+_PRIOR_SEASON_VAR = 0.04
+_LEVEL_VAR_MAX = 4.0
+_LOG_RATE_MIN = -16.0
+_CLIP_SD = 3.0
+
+
+class Rate:
+    """Rates per block of S series. ``pool`` (S,): series with the same number share a first guess."""
+
+    def __init__(self, *, pool: Ints, level_discount: float, drift_discount: float, flag_weight: float, accept_blocks: int) -> None:
+        size = len(pool)
+        self._pool = np.unique(pool, return_inverse=True)[1]
+        self._level_discount, self._drift_discount = level_discount, drift_discount
+        self._flag_weight, self._accept_blocks = flag_weight, accept_blocks
+        self._mean = np.zeros((4, size))
+        self._cov = np.zeros((4, 4, size))
+        for i, variance in enumerate((1.0 / _PRIOR_SHAPE, _PRIOR_SLOPE_VAR, _PRIOR_SEASON_VAR, _PRIOR_SEASON_VAR)):
+            self._cov[i, i] = variance
+        self._known = np.zeros(size)  # 1 once a series has its first guess
+        self._flagged_for = np.zeros(size)  # blocks in a row
+
+    def predict(self, year: float, blocks_on: int) -> tuple[Floats, Floats]:
+        """Mean rate (S,) of the block ``blocks_on`` after the last one learned, and variance (S,) of its log."""
+        f, q = self._linear(self._mean, self._evolved(blocks_on), year, blocks_on)
+        return np.where(self._known > 0, np.exp(f), 0.0), q
+
+    def update(self, events: Floats, exposure: Floats, phi: Floats, year: float, flagged: Bools, warm: Bools) -> None:
+        """Learn a block: ``events`` (S,) seen during ``exposure`` (S,) of its weight; ``phi`` (S,) dispersion."""
+        self._guess(events, exposure)
+        self._mean[_LEVEL] += self._mean[_SLOPE]
+        self._cov = self._evolved(1)
+        f, q = self._linear(self._mean, self._cov, year, 0)
+        self._flagged_for = np.where(flagged, self._flagged_for + 1, 0.0)
+        doubted = flagged & (self._flagged_for <= self._accept_blocks)
+        expected = np.exp(f) * exposure
+        spread = np.sqrt(phi * expected + q * expected * expected)
+        taken = np.where(doubted, np.clip(events, expected - _CLIP_SD * spread, expected + 1.0 + _CLIP_SD * spread), events)
+        weight = np.where(doubted, self._flag_weight, 1.0) / phi
+        shape = 1.0 / q
+        shape_after = shape + np.maximum(taken, 0.0) * weight
+        rate_after = shape / np.exp(f) + exposure * weight
+        shift = np.where(exposure > 0, np.log(shape_after / rate_after) - f, 0.0)
+        shrink = np.where(exposure > 0, (q - 1.0 / shape_after) / q, 0.0)
+        self._correct(year, q, shift, np.maximum(shrink, 0.0))
+
+    def snapshot(self) -> State:
+        return {"mean": self._mean.copy(), "cov": self._cov.copy(), "known": self._known.copy(), "flagged_for": self._flagged_for.copy()}
+
+    def restore(self, state: State) -> None:
+        self._mean, self._cov, self._known, self._flagged_for = (np.array(state[k], float) for k in ("mean", "cov", "known", "flagged_for"))
+
+    def _guess(self, events: Floats, exposure: Floats) -> None:
+        """First guess of series never seen before: the mean rate of their pool, half an event where the pool had none."""
+        new = (self._known == 0) & (exposure > 0)
+        if not new.any():
+            return
+        pools = int(self._pool.max()) + 1
+        total = np.bincount(self._pool, np.where(exposure > 0, events, 0.0), pools)
+        weight = np.bincount(self._pool, exposure, pools)
+        rate = (total + 0.5) / (weight + 1.0)
+        self._mean[_LEVEL] = np.where(new, np.log(rate)[self._pool], self._mean[_LEVEL])
+        self._known = np.where(new, 1.0, self._known)
+
+    def _evolved(self, blocks: int) -> Floats:
+        """Covariance after ``blocks`` blocks without news: discounted, bounded, level moved on by the slope."""
+        cov = self._cov.copy()
+        grow = np.array([self._level_discount, self._drift_discount, self._drift_discount, self._drift_discount]) ** (-blocks / 2.0)
+        cov[_LEVEL] += blocks * cov[_SLOPE]
+        cov[:, _LEVEL] += blocks * cov[:, _SLOPE]
+        cov *= grow[:, None, None] * grow[None, :, None]
+        for i, bound in enumerate((_LEVEL_VAR_MAX, 100 * _PRIOR_SLOPE_VAR, 10 * _PRIOR_SEASON_VAR, 10 * _PRIOR_SEASON_VAR)):
+            excess = np.sqrt(np.minimum(1.0, bound / np.maximum(cov[i, i], 1e-30)))
+            cov[i] *= excess
+            cov[:, i] *= excess
+        return cov
+
+    def _linear(self, mean: Floats, cov: Floats, year: float, blocks: int) -> tuple[Floats, Floats]:
+        """Mean and variance of the log rate."""
+        design = _design(year)
+        f = mean[_LEVEL] + blocks * mean[_SLOPE] + design[2] * mean[2] + design[3] * mean[3]
+        q = sum(design[i] * design[j] * cov[i, j] for i in (0, 2, 3) for j in (0, 2, 3))
+        return np.maximum(f, _LOG_RATE_MIN), np.maximum(q, 1e-6)
+
+    def _correct(self, year: float, q: Floats, shift: Floats, shrink: Floats) -> None:
+        """Linear Bayes: the state moves by its covariance with the log rate."""
+        design = _design(year)
+        gain = sum(design[j] * self._cov[:, j] for j in (0, 2, 3)) / q
+        self._mean += gain * shift
+        self._mean[_LEVEL] = np.maximum(self._mean[_LEVEL], _LOG_RATE_MIN)
+        self._cov -= gain[:, None] * gain[None, :] * (q * shrink)
+
+
+def _design(year: float) -> tuple[float, float, float, float]:
+    angle = 2.0 * math.pi * year
+    return 1.0, 0.0, math.cos(angle), math.sin(angle)

@@ -1,0 +1,85 @@
+"""The last windows of many series: sums over several durations, and how far they scatter about what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from detectors.base import Bools, Floats, Ints, State
+
+_PHI_START = 1.3  # dispersion believed before anything was seen
+_PHI_MAX = 50.0
+_CLIP = 4.0  # standard deviations beyond which a deviation no longer adds to the dispersion
+
+
+class Rings:
+    """Observed and expected counts of the last L windows (L: the longest duration less one), and rolling sums over them."""
+
+    def __init__(self, size: int, durations: tuple[int, ...], pool_weight: float, discount: float) -> None:
+        self._durations = durations
+        self._length = max(durations[-1] - 1, 1)
+        self._pool_weight, self._discount = pool_weight, discount
+        self._ring = np.zeros((2, self._length, size), np.float32)  # observed, expected
+        self._sums = np.zeros((2, len(durations), size))  # over the last d - 1 windows
+        self._scatter = np.zeros((2, len(durations), size))  # weighted squared deviations, weights
+        self._at = 0  # where the next window goes
+
+    def sums(self, ahead: Sequence[tuple[int, Floats, Floats]], rows: Ints) -> tuple[Floats, Floats]:
+        """Observed and expected (R, D) over the d - 1 windows before the one being scored; ``ahead``: the newest of them, not pushed yet."""
+        both = self._sums[:, :, rows].copy()
+        for i, duration in enumerate(self._durations):
+            for k in range(min(len(ahead), duration - 1)):
+                both[:, i] -= self._ring[:, (self._at - (duration - 1) + k) % self._length, :][:, rows]
+            for _, seen, expected in ahead[len(ahead) - min(len(ahead), duration - 1) :]:
+                both[0, i] += seen
+                both[1, i] += expected
+        return both[0].T, np.maximum(both[1].T, 0.0)
+
+    def push(self, index: int, seen: Floats, expected: Floats, q: Floats, *, learn: Bools, flagged: Bools) -> None:
+        """Take a window in; durations that end with it (d divides index + 1) learn their dispersion where ``learn`` and not ``flagged``."""
+        for i, duration in enumerate(self._durations):
+            if (index + 1) % duration == 0:
+                self._disperse(i, self._sums[0, i] + seen, self._sums[1, i] + expected, q, learn & ~flagged)
+        pushed = np.stack((seen, expected)).astype(np.float32)
+        for i, duration in enumerate(self._durations):
+            if duration > 1:
+                self._sums[:, i] += pushed - self._ring[:, (self._at - (duration - 1)) % self._length].astype(float)
+        self._ring[:, self._at] = pushed
+        self._at = (self._at + 1) % self._length
+
+    def amend(self, windows_ago: int, row: int, n: float) -> bool:
+        """Add late events; False when no duration reaches back so far."""
+        assert windows_ago >= 1, windows_ago
+        reached = [i for i, duration in enumerate(self._durations) if windows_ago <= duration - 1]
+        if not reached:
+            return False
+        self._ring[0, (self._at - windows_ago) % self._length, row] += n
+        for i in reached:
+            self._sums[0, i, row] += n
+        return True
+
+    def phi(self) -> Floats:
+        """Dispersion (S, D), at least 1: a series' own, shrunk towards the pool's."""
+        total, weight = self._scatter
+        pooled = (total.sum(axis=1) + _PHI_START * self._pool_weight) / (weight.sum(axis=1) + self._pool_weight)
+        own = (total + pooled[:, None] * self._pool_weight) / (weight + self._pool_weight)
+        return np.clip(own, 1.0, _PHI_MAX).T.copy()
+
+    def snapshot(self) -> State:
+        return {"ring": self._ring.copy(), "sums": self._sums.copy(), "scatter": self._scatter.copy(), "at": np.array([self._at])}
+
+    def restore(self, state: State) -> None:
+        self._ring = np.array(state["ring"], np.float32)
+        self._sums, self._scatter = np.array(state["sums"], float), np.array(state["scatter"], float)
+        self._at = int(state["at"][0])
+
+    def _disperse(self, i: int, seen: Floats, expected: Floats, q: Floats, learn: Bools) -> None:
+        mean = np.maximum(expected, 1e-9)
+        spread = np.sqrt(2.0 * mean + q * mean * mean)
+        deviation = np.clip(seen - mean, -1.0 - _CLIP * spread, 1.0 + _CLIP * spread)
+        ratio = (deviation * deviation - q * mean * mean) / mean
+        weight = np.where(learn & (expected > 0), mean / (1.0 + 2.0 * mean), 0.0)  # inverse variance of the ratio, up to a factor
+        self._scatter[:, i] *= np.where(learn, self._discount, 1.0)
+        self._scatter[0, i] += weight * ratio
+        self._scatter[1, i] += weight

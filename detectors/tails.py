@@ -1,0 +1,52 @@
+"""Tail probabilities of counts.
+
+The negative binomial is given by its mean and variance; where the variance is not above the mean it is a Poisson.
+Mid-p values (half the probability of what was seen itself) are used since counts are discrete: an ordinary tail
+probability would be conservative by an amount that depends on the mean (Lancaster 1961).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+from detectors.base import Floats
+
+_EXCESS_MIN = 1e-6  # least relative excess of the variance over the mean: below it the size parameter overflows
+TINY = 1e-300
+
+
+def upper_mid_p(count: Floats, mean: Floats, variance: Floats) -> Floats:
+    """P(Y > count) + P(Y = count) / 2, elementwise; ``count`` >= 0 whole, ``mean`` > 0.
+
+    >>> upper_mid_p(np.array([0.0]), np.array([1.0]), np.array([1.0])).round(3).tolist()
+    [0.816]
+    """
+    above, at_or_above = _survival(count, mean, variance)
+    return np.asarray(np.clip(0.5 * (above + at_or_above), TINY, 1.0))
+
+
+def lower_mid_p(count: Floats, mean: Floats, variance: Floats) -> Floats:
+    """P(Y < count) + P(Y = count) / 2, elementwise."""
+    above, at_or_above = _survival(count, mean, variance)
+    return np.asarray(np.clip(1.0 - 0.5 * (above + at_or_above), TINY, 1.0))
+
+
+def _survival(count: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    """P(Y > count) and P(Y >= count)."""
+    mean = np.maximum(mean, 1e-12)
+    excess = np.maximum(variance / mean - 1.0, _EXCESS_MIN)
+    size = mean / excess
+    part = excess / (1.0 + excess)
+    count = np.maximum(count, 0.0)
+    above = special.betainc(count + 1.0, size, part)
+    at_or_above = np.where(count > 0, special.betainc(np.maximum(count, 1.0), size, part), 1.0)
+    return above, at_or_above
+
+
+def interval(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    """Central 95% interval of a gamma with this mean and variance, a smooth stand-in for the counts' own."""
+    mean = np.maximum(mean, 1e-12)
+    shape = mean * mean / np.maximum(variance, 1e-12)
+    scale = mean / shape
+    return special.gammaincinv(shape, 0.025) * scale, special.gammaincinv(shape, 0.975) * scale

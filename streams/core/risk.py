@@ -1,0 +1,69 @@
+"""From p-values to what people read: recurrence interval, risk, band.
+
+``recurrence_s`` says "by chance this happens in this series once in so long". ``risk`` is a monotone function of it and
+of the signal's consequence; bands are steps of the risk.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.model import HOUR_S, Band
+from streams.settings import Bands
+
+P_MIN = 1e-30
+RISK_PER_DECADE = 12.5
+"""Risk points for each tenfold recurrence interval above an hour, at consequence 1: a year is 49, a century 74."""
+
+Floats = NDArray[np.float64]
+
+
+def multiplicity(durations: tuple[int, ...]) -> float:
+    """How many independent chances the least p of nested rolling durations (in windows, ascending) is worth.
+
+    Sums over overlapping durations are dependent; each doubling of the duration adds about 0.57 of an independent
+    chance (null simulation of Poisson counts, mean 0.5 to 50: 1.9 for 1-3 windows, 4.9 for 1-168 in six steps).
+
+    >>> round(multiplicity((1, 2, 3)), 1)
+    1.9
+    """
+    assert durations and list(durations) == sorted(set(durations)), f"durations {durations} are not ascending"
+    return min(float(len(durations)), 1.0 + 0.57 * math.log2(durations[-1] / durations[0]))
+
+
+def combined(p: Floats, factor: float) -> Floats:
+    """The p-value of the least of some p-values (R, D) -> (R,), quantised to thousandths of a decade, never below ``P_MIN``."""
+    least = np.clip(p.min(axis=1), P_MIN, 1.0)
+    either = np.where(least < 1e-3, np.minimum(1.0, least * factor), -np.expm1(factor * np.log1p(-np.minimum(least, 1 - 1e-12))))
+    return quantised(either)
+
+
+def quantised(p: Floats) -> Floats:
+    """p rounded up to thousandths of a decade, so that a last bit never decides."""
+    return np.power(10.0, np.ceil(np.log10(np.clip(p, P_MIN, 1.0)) * 1000.0 - 1e-6) / 1000.0)
+
+
+def recurrence_s(p: Floats, window_s: int) -> Floats:
+    """Mean time between windows this surprising, seconds."""
+    return window_s / p
+
+
+def risk(recurrence: Floats, consequence: Floats) -> Floats:
+    """0 to 100, rounded to hundredths.
+
+    >>> risk(np.array([3600.0, 3600.0 * 1e4]), np.array([1.0, 1.0])).tolist()
+    [0.0, 50.0]
+    """
+    raw = RISK_PER_DECADE * np.log10(np.maximum(recurrence, HOUR_S) / HOUR_S) * consequence
+    return np.round(np.minimum(raw, 100.0), 2)
+
+
+def band(value: float, ready: bool, bands: Bands) -> Band:
+    """The band of a risk; grey where history does not suffice."""
+    if not ready:
+        return "grey"
+    steps: tuple[tuple[float, Band], ...] = ((bands.red, "red"), (bands.orange, "orange"), (bands.yellow, "yellow"), (bands.blue, "blue"))
+    return next((name for least, name in steps if value >= least), "none")
