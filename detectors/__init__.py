@@ -1,0 +1,6 @@
+"""Detectors: banks of models that score windows, and the registry of them. Importing the package registers the built-in ones."""
+
+from detectors import counts, levels, silence
+from detectors.base import registered
+
+__all__ = ["counts", "levels", "registered", "silence"]

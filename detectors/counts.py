@@ -23,8 +23,6 @@ from detectors.rings import Rings
 from detectors.tails import interval, lower_mid_p, upper_mid_p
 from streams.model import DAY_S
 
-NOTABLE_P = 0.05
-
 
 @register
 class Counts:
@@ -39,6 +37,7 @@ class Counts:
         "profile_weight": 200.0,  # events a signal's own profile must have seen to count as much as the pool's
         "dispersion_weight": 10.0,  # windows' worth of evidence the pool's dispersion counts for
         "dispersion_discount": 0.99,  # a window of that duration
+        "dispersion_blocks": 4.0,  # blocks learned before dispersion is
         "flag_p": 1e-3,  # below it a block counts as flagged
         "flag_weight": 0.1,  # what a flagged block counts when learned
         "accept_blocks": 0.0,  # flagged blocks in a row after which the new level is believed; 0: 21 days, or 8 blocks
@@ -51,8 +50,10 @@ class Counts:
         daily = setup.window_s <= DAY_S
         self._setup = setup
         self._flag_p = params["flag_p"]
+        self._dispersion_blocks = params["dispersion_blocks"]
         self._blocks_min = int(params["blocks_min"] or (14 if daily else 26))
         self._size = len(setup.signal)
+        self._every = np.arange(self._size)
         self._up = np.array([setup.signals[s].direction == "up" for s in setup.signal], bool)
         self._down = np.array([setup.signals[s].direction == "down" for s in setup.signal], bool)
         self._profile = Profile(setup, params["profile_discount"], params["profile_weight"])
@@ -63,7 +64,7 @@ class Counts:
             flag_weight=params["flag_weight"],
             accept_blocks=int(params["accept_blocks"] or (21 if daily else 8)),
         )
-        self._rings = Rings(self._size, setup.durations, params["dispersion_weight"], params["dispersion_discount"])
+        self._rings = Rings(self._size, setup.durations, self.block, params["dispersion_weight"], params["dispersion_discount"])
         self._at = -1  # block that self._now predicts
         self._last = -1  # window learned last
         self._seen = np.zeros(self._size, np.int64)  # blocks learned
@@ -75,7 +76,7 @@ class Counts:
 
     def score(self, window: Window, observed: Observed, rows: Ints | None = None, ahead: Sequence[tuple[Window, Observed]] = ()) -> Verdict:
         """Tail probabilities of ``window`` and of the longer durations that end with it."""
-        rows = np.arange(self._size) if rows is None else rows
+        rows = self._every if rows is None else rows
         prediction = self._for(window)
         seen, expected = self._rings.sums([(w.index, o.n[rows], self._mean(w, rows, o)) for w, o in ahead], rows)
         seen += np.where(observed.present[rows], observed.n[rows], 0.0)[:, None]
@@ -84,10 +85,7 @@ class Counts:
         variance = prediction["phi"][rows] * expected + prediction["q"][rows, None] * expected * expected
         p = self._tails(rows, seen, expected, variance)
         p = np.where((expected > 0) & observed.present[rows, None], p, 1.0)
-        lower, upper = np.full_like(p, np.nan), np.full_like(p, np.nan)
-        notable = np.flatnonzero(p.min(axis=1, initial=1.0) < NOTABLE_P)
-        if len(notable):
-            lower[notable], upper[notable] = interval(expected[notable], variance[notable])
+        lower, upper = interval(expected, variance)
         return Verdict(rows, seen, expected, lower, upper, p, prediction["ready"][rows] > 0)
 
     def learn(self, window: Window, observed: Observed, p: Floats) -> None:
@@ -98,14 +96,15 @@ class Counts:
             self._at = block
         while self._at < block:
             self._finish_block(window.year)
-        every = np.arange(self._size)
         n = np.where(observed.present, observed.n, 0.0)
-        self._rings.push(window.index, n, self._mean(window, every, observed), self._now["q"], learn=self._now["ready"] > 0, flagged=p < self._flag_p)
+        mean = self._mean(window, self._every, observed)
+        predicted = np.where(mean > 0, n, 0.0)  # what nobody expected anything of cannot surprise later
+        self._rings.push(window.index, predicted, mean, self._now["q"], learn=self._seen >= self._dispersion_blocks, flagged=p < self._flag_p)
         weight = self._profile.weights(self._now["profile"], window)[self._setup.signal]
         self._events += n
         self._exposure += np.where(observed.present, weight / self.block, 0.0)
         self._least_p = np.minimum(self._least_p, p)
-        self._profile.add(window, np.where(p < self._flag_p, 0.0, n))
+        self._profile.add(window, np.where(p < self._flag_p, mean, n), bool(observed.present.any()))
         self._last = window.index
         if (window.index + 1) % self.block == 0:
             self._finish_block(window.year)

@@ -15,10 +15,11 @@ from detectors.base import Bools, Floats, Ints, State
 _LEVEL, _SLOPE = 0, 1
 _PRIOR_SHAPE = 0.5  # gamma shape a new series starts with: its rate is known to within a factor of several
 _PRIOR_SLOPE_VAR = 1e-6
-_PRIOR_SEASON_VAR = 0.04
+_PRIOR_SEASON_VAR = 0.1
 _LEVEL_VAR_MAX = 4.0
 _LOG_RATE_MIN = -16.0
 _CLIP_SD = 3.0
+_ODD_MIN = 2.5  # events off the mark before a block may be doubted: a lone event in a sparse series is always surprising, and real
 
 
 class Rate:
@@ -48,8 +49,8 @@ class Rate:
         self._cov = self._evolved(1)
         f, q = self._linear(self._mean, self._cov, year, 0)
         self._flagged_for = np.where(flagged, self._flagged_for + 1, 0.0)
-        doubted = flagged & (self._flagged_for <= self._accept_blocks)
         expected = np.exp(f) * exposure
+        doubted = flagged & (self._flagged_for <= self._accept_blocks) & (np.abs(events - expected) > _ODD_MIN)
         spread = np.sqrt(phi * expected + q * expected * expected)
         taken = np.where(doubted, np.clip(events, expected - _CLIP_SD * spread, expected + 1.0 + _CLIP_SD * spread), events)
         weight = np.where(doubted, self._flag_weight, 1.0) / phi

@@ -10,16 +10,19 @@ from detectors.base import Bools, Floats, Ints, State
 
 _PHI_START = 1.3  # dispersion believed before anything was seen
 _PHI_MAX = 50.0
+_SPARING = 5  # durations below so many windows learn their dispersion from every so-manieth one, when windows are many a day
 _CLIP = 4.0  # standard deviations beyond which a deviation no longer adds to the dispersion
 
 
 class Rings:
     """Observed and expected counts of the last L windows (L: the longest duration less one), and rolling sums over them."""
 
-    def __init__(self, size: int, durations: tuple[int, ...], pool_weight: float, discount: float) -> None:
+    def __init__(self, size: int, durations: tuple[int, ...], block: int, pool_weight: float, discount: float) -> None:
         self._durations = durations
         self._length = max(durations[-1] - 1, 1)
         self._pool_weight, self._discount = pool_weight, discount
+        self._every = tuple(d * _SPARING if d < _SPARING < block else d for d in durations)
+        self._reach = np.array([d - 1 for d in durations])
         self._ring = np.zeros((2, self._length, size), np.float32)  # observed, expected
         self._sums = np.zeros((2, len(durations), size))  # over the last d - 1 windows
         self._scatter = np.zeros((2, len(durations), size))  # weighted squared deviations, weights
@@ -37,14 +40,13 @@ class Rings:
         return both[0].T, np.maximum(both[1].T, 0.0)
 
     def push(self, index: int, seen: Floats, expected: Floats, q: Floats, *, learn: Bools, flagged: Bools) -> None:
-        """Take a window in; durations that end with it (d divides index + 1) learn their dispersion where ``learn`` and not ``flagged``."""
-        for i, duration in enumerate(self._durations):
-            if (index + 1) % duration == 0:
+        """Take a window in; now and then durations that end with it learn their dispersion, where ``learn`` and not ``flagged``."""
+        for i, every in enumerate(self._every):
+            if (index + 1) % every == 0:
                 self._disperse(i, self._sums[0, i] + seen, self._sums[1, i] + expected, q, learn & ~flagged)
         pushed = np.stack((seen, expected)).astype(np.float32)
-        for i, duration in enumerate(self._durations):
-            if duration > 1:
-                self._sums[:, i] += pushed - self._ring[:, (self._at - (duration - 1)) % self._length].astype(float)
+        leaving = self._ring[:, (self._at - self._reach) % self._length].astype(float)
+        self._sums += np.where(self._reach[:, None] > 0, pushed[:, None] - leaving, 0.0)
         self._ring[:, self._at] = pushed
         self._at = (self._at + 1) % self._length
 
@@ -62,7 +64,10 @@ class Rings:
     def phi(self) -> Floats:
         """Dispersion (S, D), at least 1: a series' own, shrunk towards the pool's."""
         total, weight = self._scatter
-        pooled = (total.sum(axis=1) + _PHI_START * self._pool_weight) / (weight.sum(axis=1) + self._pool_weight)
+        pooled = np.empty(len(self._durations))
+        before = _PHI_START
+        for i in range(len(pooled)):  # what is not known of a long duration is taken from the next shorter one
+            before = pooled[i] = (total[i].sum() + before * self._pool_weight) / (weight[i].sum() + self._pool_weight)
         own = (total + pooled[:, None] * self._pool_weight) / (weight + self._pool_weight)
         return np.clip(own, 1.0, _PHI_MAX).T.copy()
 

@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import isfinite
 from typing import ClassVar, Protocol
 
 from msgspec import Struct
 
-from streams.model import Alert, Command, Counts, Rejected, Scores, Transition
+from streams.model import Alert, Command, Counts, Evidence, Rejected, Scores, Transition
 
 
 class Batch(Struct, frozen=True):
@@ -47,3 +49,33 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def refuse_not_finite(batch: Batch) -> None:
+    """Every sink calls this first: JSON would turn such a number into ``null``, and a table would keep it for ever.
+
+    The float columns of ``counts`` are left to the sinks that read them (there NaN means "no reading").
+
+    Raises:
+        SinkError: not retryable; names the noun that holds a NaN or an infinity.
+    """
+    for noun, numbers in _numbers(batch):
+        if not all(map(isfinite, numbers)):
+            raise SinkError(f"{noun} holds a number that is not finite; the batch was refused whole", retryable=False)
+
+
+def _numbers(batch: Batch) -> Iterator[tuple[str, list[float]]]:
+    for scores in batch.scores:
+        for column in (scores.observed, scores.expected, scores.p, scores.recurrence_s, scores.risk):
+            yield "a score", column
+    for _, transition in batch.transitions:
+        yield "a transition", [transition.risk, transition.recurrence_s]
+    for alert in batch.alerts:
+        yield "an alert", [alert.risk, alert.initial_risk, alert.recurrence_s]
+        for member in alert.members:
+            yield "an alert's member", [member.risk, member.recurrence_s]
+            yield "an alert's evidence", [number for evidence in member.evidence for number in _evidence(evidence)]
+
+
+def _evidence(evidence: Evidence) -> tuple[float, float, float, float, float]:
+    return evidence.observed, evidence.expected, evidence.lower, evidence.upper, evidence.p

@@ -177,6 +177,7 @@ class Finding(Struct, frozen=True, tag="finding"):
     why: str
     flags: tuple[str, ...] = ()  # "batch_entry", "limit", "new_area"
     config_version: str = ""
+    at_s: int = 0  # event time at which an early one was seen; 0: the window's end
 
 
 class Closed(Struct, frozen=True, tag="closed"):
@@ -254,6 +255,8 @@ class Alert(Struct, frozen=True):
     owner: str = ""
     label: str = ""
     config_version: str = ""
+    muted_by: str = ""  # "silence:<id>" or "alert:<id>" that withheld its last notification
+    members_beyond: int = 0  # series of the latest window for which ``members`` had no room
 
 
 class Transition(Struct, frozen=True, tag="transition"):
@@ -275,6 +278,7 @@ class Transition(Struct, frozen=True, tag="transition"):
     actor: str = ""
     why: str = ""
     config_version: str = ""
+    muted_by: str = ""  # what withheld this notification, or, when that has ended, had withheld the last one
 
 
 CountsJournalRecord = Counts | Command

@@ -61,6 +61,7 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True):
     corrections: tuple[Correction, ...] = ()
     topic: str = ""  # path of the camera record's topic
     readings: tuple[Reading, ...] = ()  # camera sources only
+    device: tuple[str, ...] = ()  # paths that name a counter's device and rule; empty: those of id without time
     unknown_fields: Literal["skip", "reject"] = "skip"
     heartbeat: bool = False  # fold its readings into the signal feed.<source>, so that silence is seen
     allowed_lateness_s: int = 300
@@ -78,8 +79,8 @@ class Detection(Struct, frozen=True, forbid_unknown_fields=True):
     silence_detector: str = "silence"
     params: dict[str, dict[str, float]] = {}
     history_s: int = 1_209_600  # grey until a shard has seen this much
-    finding_floor_s: int = 864_000  # a finding needs at least this recurrence interval
-    score_all: bool = False  # True: every series at every window; False: p < .05, and all at every rest_every_s
+    finding_floor_s: int = 2_592_000  # a finding needs at least this recurrence interval
+    score_all: bool = False  # True: every series at every window; False: p < .05, and cities and districts at every rest_every_s
     rest_every_s: int = 86_400
     missing: Literal["zero", "gap"] = "zero"  # a window without a cell: nothing happened, or nothing is known
 
@@ -123,12 +124,15 @@ class KnownEvent(Struct, frozen=True):
 
 
 class Demo(Struct, frozen=True):
-    """A recorded stretch of a city's life. ``events`` is the path of a CSV file (.gz allowed), a row a raw record, sorted by time;
-    a row becomes a JSON object with the column names as keys. Alerts raised within ``warm_start_s`` of the first row are the
-    cold start's, not the city's."""
+    """A stretch of a city's life to play: recorded (``events`` and ``route``) or made by a ``generator``, never both.
 
-    events: str
-    route: Route
+    ``events`` is the path of a CSV file (.gz allowed), a row a raw record, sorted by time; a row becomes a JSON object with
+    the column names as keys. Alerts raised within ``warm_start_s`` of the first row are the cold start's, not the city's.
+    """
+
+    events: str = ""
+    route: Route = Route(column="", sources={})
+    generator: str = ""  # a name in the entry-point group tocsin.generators
     known: tuple[KnownEvent, ...] = ()  # from the CSV file that ``known_events`` names: event,start,end,group; local dates, end inclusive
     warm_start_s: int = 1_209_600
 

@@ -27,15 +27,11 @@ def prune(store: Store, now_s: int, keep: Retention) -> int:
     if snapshot is None:
         return 0
     before_s = now_s - keep.journal_age_s
-    old = "seq > 1 AND seq <= ? AND (stored_s < ? OR seq <= ?)"  # 1 is the configuration
+    counts = min(snapshot.counts_seq, max(store.first_since("counts", before_s) - 1, store.newest("counts") - keep.counts_rows_max))
+    findings = min(snapshot.findings_seq, max(store.first_since("findings", before_s) - 1, store.newest("findings") - keep.findings_rows_max))
     with store.transaction():
-        gone = 0
-        for table, done, rows_max in (
-            ("counts", snapshot.counts_seq, keep.counts_rows_max),
-            ("findings", snapshot.findings_seq, keep.findings_rows_max),
-        ):
-            newest = store.newest(table)  # type: ignore[arg-type]
-            gone += store.delete(f"DELETE FROM {table} WHERE {old}", (done, before_s, newest - rows_max))  # noqa: S608 - literals
+        gone = store.delete("DELETE FROM counts WHERE seq > 1 AND seq <= ?", (counts,))  # 1 is the configuration
+        gone += store.delete("DELETE FROM findings WHERE seq > 1 AND seq <= ?", (findings,))
         gone += _prune_snapshots(store, keep)
         gone += store.delete(
             "DELETE FROM alerts WHERE stored_s < ? OR seq <= ?", (before_s, store.newest("alerts") - keep.transitions_rows_max)
@@ -44,11 +40,10 @@ def prune(store: Store, now_s: int, keep: Retention) -> int:
         gone += store.delete(
             "DELETE FROM rejected WHERE seq <= ?", (min(snapshot.rejected_seq, store.newest("rejected") - keep.rejected_rows_max),)
         )
-        gone += store.delete(
-            "DELETE FROM digests WHERE from_offset + length(digests) / 8 <= "
-            "(SELECT max(d.from_offset + length(d.digests) / 8) FROM digests d WHERE d.raw = digests.raw) - ?",
-            (keep.digests_per_raw,),
-        )
+        for raw, end in store.digest_ends():
+            gone += store.delete(
+                "DELETE FROM digests WHERE raw = ? AND from_offset + length(digests) / 8 <= ?", (raw, end - keep.digests_per_raw)
+            )
     return gone
 
 
@@ -60,7 +55,7 @@ def _prune_snapshots(store: Store, keep: Retention) -> int:
     )
     gone += store.delete(
         "DELETE FROM snapshots WHERE seq < (SELECT max(seq) FROM snapshots) AND"
-        " counts_seq < (SELECT min(seq) - 1 FROM counts WHERE seq > 1)"
+        " (counts_seq < (SELECT min(seq) - 1 FROM counts WHERE seq > 1) OR findings_seq < (SELECT min(seq) - 1 FROM findings WHERE seq > 1))"
     )
     gone += store.delete("DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT ?)", (keep.snapshots_max,))
     return gone

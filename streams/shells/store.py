@@ -147,12 +147,15 @@ class Store:
 
     # intake
 
-    def append_folded(self, folded: Folded, now_s: int, position: FilePosition | None = None) -> None:
-        """Everything one batch of raw records changes, in one transaction: counts, digests, intake's state, rejections, file position."""
+    def append_folded(self, folded: Folded, marks: bytes, now_s: int, position: FilePosition | None = None) -> None:
+        """Everything one batch of raw records changes, in one transaction: counts, digests, intake's state, rejections, file position.
+
+        ``marks`` is the engine's own note of how far time has come.
+        """
         with self.transaction():
             self._many("INSERT INTO counts (stored_s, record) VALUES (?, ?)", [(now_s, encode(counts)) for counts in folded.counts])
             self._many("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", folded.digests)
-            self._run("INSERT OR REPLACE INTO intake_state VALUES ('intake', ?)", (folded.state,))
+            self._many("INSERT OR REPLACE INTO intake_state VALUES (?, ?)", [("intake", folded.state), ("marks", marks)])
             self._many(
                 "INSERT OR IGNORE INTO rejected (source, reason, digest, raw, raw_offset, at_s) VALUES (?, ?, ?, ?, ?, ?)",
                 [(r.source, r.reason, r.digest, r.raw, r.offset, r.at_s) for r in folded.rejected],
@@ -160,12 +163,18 @@ class Store:
             if position is not None:
                 self._run("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", position)
 
-    def intake(self) -> tuple[bytes, list[tuple[str, int, bytes]]]:
-        """Intake's state (empty at first) and the digests kept, by raw partition and offset."""
+    def intake(self) -> tuple[bytes, bytes, list[tuple[str, int, bytes]]]:
+        """Intake's state and the engine's marks (both empty at first), and the digests kept, by raw partition and offset."""
         with self._mutex:
-            row = self._run("SELECT state FROM intake_state WHERE name = 'intake'").fetchone()
+            states = dict(self._run("SELECT name, state FROM intake_state").fetchall())
             digests = self._run("SELECT raw, from_offset, digests FROM digests ORDER BY raw, from_offset").fetchall()
-        return (row[0] if row else b""), digests
+        return states.get("intake", b""), states.get("marks", b""), digests
+
+    def digest_ends(self) -> list[tuple[str, int]]:
+        """Each raw partition with the offset behind its newest digest."""
+        newest = "SELECT raw, max(from_offset), length(digests) / 8 FROM digests GROUP BY raw ORDER BY raw"
+        with self._mutex:
+            return [(row[0], row[1] + row[2]) for row in self._run(newest).fetchall()]
 
     def file_position(self, path: str) -> FilePosition | None:
         """How far the file of this path digest has been read."""
@@ -244,15 +253,24 @@ class Store:
         return [_alert_decoder.decode(row[0]) for row in rows]
 
     def newest(self, table: Literal["counts", "findings", "alerts", "rejected"]) -> int:
-        """The newest position ever given out in a journal, 0 when it is empty."""
+        """The position of the newest record of a journal, even when it has been pruned; 0 when there never was one."""
+        sql = f"SELECT coalesce((SELECT max(seq) FROM {table}), (SELECT seq FROM sqlite_sequence WHERE name = ?), 0)"  # noqa: S608 - a literal
         with self._mutex:
-            row = self._run("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-        return int(row[0]) if row else 0
+            return int(self._run(sql, (table,)).fetchone()[0])
 
-    def oldest(self, table: Literal["counts", "findings"]) -> int:
-        """The oldest position still kept, 0 when the journal is empty."""
+    def first_since(self, table: Literal["counts", "findings"], since_s: int) -> int:
+        """The position of the first record stored at or after a time; one past the newest when all are older."""
+        sql = f"SELECT min(seq) FROM {table} WHERE seq > 1 AND stored_s >= ?"  # noqa: S608 - one of two literals
         with self._mutex:
-            return int(self._run(f"SELECT coalesce(min(seq), 0) FROM {table}").fetchone()[0])  # noqa: S608 - one of two literals
+            found = self._run(sql, (since_s,)).fetchone()[0]
+        return int(found) if found is not None else self.newest(table) + 1
+
+    def reaches(self, table: Literal["counts", "findings", "alerts"], seq: int) -> bool:
+        """Whether everything behind a position is still kept. The configuration at the head of both journals always is."""
+        first = 1 if table == "alerts" else 2
+        with self._mutex:
+            oldest = self._run(f"SELECT min(seq) FROM {table} WHERE seq >= ?", (first,)).fetchone()[0]  # noqa: S608 - one of three literals
+        return bool(max(seq + 1, first) >= (oldest if oldest is not None else self.newest(table) + 1))
 
     # snapshots
 

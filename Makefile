@@ -1,0 +1,59 @@
+# Tocsin's daily commands; `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+CITY ?= boston
+ARGS ?=
+STRICT ?=
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCK := --extra dev --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \
+	--no-emit-find-links --no-emit-options --output-file requirements.lock pyproject.toml
+export STRICT
+
+.PHONY: help setup demo test lint format lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@echo 'Variables: CITY=$(CITY) for demo; ARGS="..." handed on by demo and test; STRICT=1 makes a skipped test a failure; PYTHON=python3.12 for setup'
+
+setup: $(VENV)/.project ## install everything into .venv, pinned and hashed by requirements.lock
+
+$(VENV)/.locked: requirements.lock
+	@test -n "$(PYTHON)" || { echo 'setup: no Python 3.11 or newer found; apt-get install python3 python3-venv, or make setup PYTHON=/path/to/python3' >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --require-hashes --requirement requirements.lock
+	@touch $@
+
+$(VENV)/.project: pyproject.toml $(VENV)/.locked
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## play a city through the whole pipeline and serve the cockpit's feed
+	$(BIN)/tocsin demo $(CITY) $(ARGS)
+
+test: lint ## lint, types, import rules and all tests; says what was not tested
+	$(BIN)/python -m pytest -q $(ARGS)
+
+lint: setup ## ruff, formatting, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet . || { echo 'lint: not formatted; make format' >&2; exit 1; }
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: setup ## put the code into its form, fix what ruff can fix
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+
+lock: setup ## renew requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(ARGS) $(LOCK)
+
+clean: ## remove what was built, cached or kept by a demo, the environment included
+	rm -rf $(VENV) build dist var .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

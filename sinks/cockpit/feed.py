@@ -1,0 +1,302 @@
+"""The live list of alerts and its feed. ``write`` is called from the pump's thread, subscribers live in the server's loop.
+
+Events are encoded once. Nobody has a queue of their own: a subscriber is a place in one shared, bounded ring, so a
+thousand slow readers hold no more than one. The id of an event is its transition's position in the alerts journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import orjson
+
+from sinks.base import Batch, SinkError, refuse_not_finite
+from sinks.cockpit.board import OPEN_MAX, Board, Held
+from sinks.cockpit.ring import Frame, Ring
+from sinks.cockpit.views import View
+from streams.model import Alert, Transition
+
+RING_FRAMES = 2048
+RING_BYTES = 4 << 20
+QUEUE_FRAMES = 256
+HISTORY_EVENTS = 1000
+SNAPSHOT_ALERTS = 1000
+SUBSCRIBERS_MAX = 1000
+COALESCE_S = 0.1
+STUCK_S = 1.0
+
+History = Callable[[int, int], Sequence[tuple[int, Transition]] | None]
+"""(after_id, limit) -> the first ``limit`` transitions behind ``after_id`` with their positions; None: not kept that far back."""
+
+
+class Stats(NamedTuple):
+    """How the feed is doing; the last five only ever grow."""
+
+    subscribers: int
+    open_alerts: int
+    ring_frames: int
+    ring_bytes: int
+    frames: int
+    dropped: int  # subscribers who did not read
+    refused: int  # subscribers beyond the bound
+    resets: int
+    left_off: int  # alerts beyond the bound
+
+
+class Subscriber:
+    """One open stream. ``cursor``: number of the next frame to send. ``busy_since``: when the send under way began, by the loop's clock."""
+
+    def __init__(self, cursor: int) -> None:
+        self.cursor = cursor
+        self.wake = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+        self.busy_since: float | None = None
+
+
+class Opening(NamedTuple):
+    """How a stream begins: with ``frames``; if ``replay_after`` is a position, with the history from there to ``replay_to`` and ``snapshot``."""
+
+    subscriber: Subscriber
+    frames: bytes
+    replay_after: int | None = None
+    replay_to: int = 0
+    snapshot: bytes = b""
+
+
+class Feed:
+    """Holds open alerts, the last finished ones, and the recent events."""
+
+    name: ClassVar[str] = "feed"
+
+    def __init__(
+        self,
+        view: View,
+        *,
+        history: History | None = None,
+        ring_frames: int = RING_FRAMES,
+        ring_bytes: int = RING_BYTES,
+        queue_frames: int = QUEUE_FRAMES,
+        subscribers_max: int = SUBSCRIBERS_MAX,
+        open_max: int = OPEN_MAX,
+    ) -> None:
+        """``history`` is called in a worker thread for events that the ring no longer has."""
+        self.view = view
+        self.closed = False
+        self.loaded = False
+        self.last_id = 0
+        self._history = history
+        self._mutex = threading.Lock()
+        self._board = Board(open_max=open_max)
+        self._ring = Ring(frames_max=ring_frames, bytes_max=ring_bytes)
+        self._queue_frames = queue_frames
+        self._subscribers_max = subscribers_max
+        self._subscribers: list[Subscriber] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._armed = False
+        self._released = 0  # frames below this number may be sent
+        self._snapshot = b""  # encoded; empty when the list has changed since
+        self._dropped = self._refused = self._resets = 0
+
+    # the pump's side
+
+    def load(self, alerts: Iterable[Alert], last_id: int) -> None:
+        """Take up after a start: the newest state of the alerts, and the position of the newest transition in the journal."""
+        held = [self._hold(alert) for alert in alerts]
+        with self._mutex:
+            self._board.load(held)
+            self._ring.start_after(last_id)
+            self._released = self._ring.end
+            self._snapshot = b""
+            self.last_id = last_id
+            self.loaded = True
+
+    def write(self, batch: Batch) -> None:
+        """Show the batch; transitions whose position has been seen are left out.
+
+        Raises:
+            SinkError: not retryable: closed, or a number that is not finite.
+        """
+        if self.closed:
+            raise SinkError("this sink is closed", retryable=False)
+        refuse_not_finite(batch)
+        incoming = [self._hold(alert) for alert in batch.alerts]
+        steps = sorted((pair for pair in batch.transitions if pair[0] > self.last_id), key=lambda pair: pair[0])
+        told = {step.alert_id for _, step in steps}
+        with self._mutex:
+            changed = [held for held in incoming if self._board.keep(held)]
+            for position, step in steps:
+                known = self._board.get(step.alert_id)
+                data = {"transition": self.view.transition(step), "alert": orjson.Fragment(known.summary) if known else None}
+                self._ring.add(Frame((position, 0), _event("transition", data, position)))
+                self.last_id = position
+            for held in changed:
+                if held.alert.id not in told:
+                    self._ring.add(Frame((self.last_id, 1), _event("update", {"alert": orjson.Fragment(held.summary)})))
+            if steps or changed:
+                self._snapshot = b""
+                self._call(self._arm)
+
+    def close(self) -> None:
+        """End every stream; closing twice is harmless."""
+        with self._mutex:
+            self.closed = True
+            self._call(self._flush)
+
+    def _hold(self, alert: Alert) -> Held:
+        return Held(alert, orjson.dumps(self.view.summary(alert)))
+
+    # reading
+
+    def open_alerts(self) -> list[Held]:
+        """Open alerts, the worst first."""
+        with self._mutex:
+            return self._board.open()
+
+    def finished_alerts(self) -> list[Held]:
+        """The last alerts that were cleared or withdrawn, the newest first."""
+        with self._mutex:
+            return self._board.finished()
+
+    def alert(self, alert_id: str) -> Alert | None:
+        """An open alert, or one of the last finished ones."""
+        with self._mutex:
+            held = self._board.get(alert_id)
+        return held.alert if held else None
+
+    def stats(self) -> Stats:
+        """Numbers for the metrics."""
+        with self._mutex:
+            return Stats(
+                subscribers=len(self._subscribers),
+                open_alerts=len(self._board),
+                ring_frames=len(self._ring),
+                ring_bytes=self._ring.bytes,
+                frames=self._ring.end,
+                dropped=self._dropped,
+                refused=self._refused,
+                resets=self._resets,
+                left_off=self._board.left_off,
+            )
+
+    # the server's side: everything below runs in its loop
+
+    def subscribe(self, last_event_id: str | None) -> Opening | None:
+        """Begin a stream behind the event that the reader saw last; None when there are too many already.
+
+        Without one the stream begins with a ``snapshot``; with one that is not known, or too long ago, with ``reset`` and
+        a ``snapshot``; otherwise with what was missed.
+        """
+        with self._mutex:
+            loop = asyncio.get_running_loop()
+            if self._loop is not loop:
+                self._loop, self._armed = loop, False
+            if len(self._subscribers) >= self._subscribers_max:
+                self._refused += 1
+                return None
+            opening = self._opening(last_event_id)
+            self._subscribers.append(opening.subscriber)
+            if self._released < self._ring.end:
+                self._arm()
+            return opening
+
+    def _opening(self, last_event_id: str | None) -> Opening:
+        subscriber = Subscriber(self._ring.end)
+        if last_event_id is None:
+            return Opening(subscriber, self._encoded_snapshot())
+        position = _position(last_event_id)
+        if position is None or position > self.last_id:
+            return Opening(subscriber, self._reset("unknown"))
+        number = self._ring.number_after(position)
+        if number is None:
+            return Opening(subscriber, b"", position, self.last_id, self._encoded_snapshot())
+        subscriber.cursor = max(self._released, number)
+        return Opening(subscriber, self._ring.take(number, subscriber.cursor))
+
+    async def replay(self, opening: Opening) -> bytes:
+        """What an opening owes from the history: its events and the snapshot, or a reset when that is too much."""
+        after, to = opening.replay_after, opening.replay_to
+        assert after is not None
+        pairs = await asyncio.to_thread(self._history, after, HISTORY_EVENTS + 1) if self._history else None
+        missed = [(position, step) for position, step in pairs or () if after < position <= to]
+        if pairs is None or len(missed) > HISTORY_EVENTS:
+            with self._mutex:
+                self._resets += 1
+            return _event("reset", {"reason": "too_old"}) + opening.snapshot
+        events = (_event("transition", {"transition": self.view.transition(step), "alert": None}, position) for position, step in missed)
+        return b"".join(events) + opening.snapshot
+
+    def take(self, subscriber: Subscriber) -> bytes:
+        """What may be sent to a subscriber now; empty when there is nothing."""
+        with self._mutex:
+            if subscriber.cursor < self._ring.first:  # the ring has gone past it
+                subscriber.cursor = self._ring.end
+                return self._reset("too_slow")
+            end = min(self._released, subscriber.cursor + self._queue_frames)
+            if end <= subscriber.cursor:
+                return b""
+            data = self._ring.take(subscriber.cursor, end)
+            subscriber.cursor = end
+            return data
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """The stream has ended."""
+        with self._mutex:
+            if subscriber in self._subscribers:
+                self._subscribers.remove(subscriber)
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        if self._loop is not None and self._subscribers and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
+
+    def _arm(self) -> None:
+        if not self._armed and self._loop is not None:
+            self._armed = True
+            self._loop.call_later(COALESCE_S, self._flush)
+
+    def _flush(self) -> None:
+        """Let out what has gathered, wake the readers, drop those who do not read."""
+        assert self._loop is not None
+        now = self._loop.time()
+        with self._mutex:
+            self._armed = False
+            self._released = self._ring.end
+            for subscriber in tuple(self._subscribers):
+                subscriber.wake.set()
+                stuck = subscriber.busy_since is not None and now - subscriber.busy_since > STUCK_S
+                if stuck and self._released - subscriber.cursor > self._queue_frames:
+                    self._drop(subscriber)
+
+    def drop(self, subscriber: Subscriber) -> None:
+        """End the stream of a reader who does not read."""
+        with self._mutex:
+            self._drop(subscriber)
+
+    def _drop(self, subscriber: Subscriber) -> None:
+        if subscriber in self._subscribers:
+            self._subscribers.remove(subscriber)
+            self._dropped += 1
+            if subscriber.task is not None:
+                subscriber.task.cancel()
+
+    def _reset(self, reason: str) -> bytes:
+        self._resets += 1
+        return _event("reset", {"reason": reason}) + self._encoded_snapshot()
+
+    def _encoded_snapshot(self) -> bytes:
+        if not self._snapshot:
+            held = self._board.open()
+            alerts: list[Any] = [orjson.Fragment(each.summary) for each in held[:SNAPSHOT_ALERTS]]
+            self._snapshot = _event("snapshot", {"alerts": alerts, "left_off": max(0, len(held) - SNAPSHOT_ALERTS)}, self.last_id)
+        return self._snapshot
+
+
+def _event(kind: str, data: object, position: int | None = None) -> bytes:
+    head = f"event: {kind}\n" if position is None else f"id: {position}\nevent: {kind}\n"
+    return head.encode() + b"data: " + orjson.dumps(data) + b"\n\n"
+
+
+def _position(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None

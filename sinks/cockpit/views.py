@@ -1,0 +1,139 @@
+"""What people get to see of an alert: plain dictionaries, with small counts of small areas taken out. Pure.
+
+An area is small below district level (level 2 and deeper), or when it is not in the tree. There an observed count
+below the floor is ``None`` with the words "fewer than 5", and so is its p-value, which gives the count away. The
+``why`` sentences were made with the same floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from streams.model import Alert, Area, Evidence, Member, Signal, Transition
+
+DISTRICT_LEVEL = 1
+MEMBERS_MAX = 50
+
+Json = dict[str, Any]
+
+
+class Places:
+    """The area tree, for names and for who lies in whom."""
+
+    def __init__(self, areas: Sequence[Area]) -> None:
+        self.areas: dict[str, Area] = {area.code: area for area in areas}
+
+    def lineage(self, code: str) -> tuple[str, ...]:
+        """The area and its ancestors, nearest first; an unknown code alone."""
+        codes = [code]
+        while (area := self.areas.get(codes[-1])) is not None and area.parent is not None and area.parent not in codes:
+            codes.append(area.parent)
+        return tuple(codes)
+
+    def path(self, code: str) -> list[str]:
+        """Names from the city down to the area."""
+        return [self.areas[at].name if at in self.areas else at for at in reversed(self.lineage(code))]
+
+    def small(self, code: str) -> bool:
+        """Whether small counts of this area are hidden."""
+        area = self.areas.get(code)
+        return area is None or area.level > DISTRICT_LEVEL
+
+
+class View:
+    """Alerts and transitions as people may see them."""
+
+    def __init__(self, areas: Sequence[Area], signals: Sequence[Signal] = (), *, suppress_below: int = 5) -> None:
+        """Signals that are not given are taken to be counts, and are called by their bare name."""
+        self.places = Places(areas)
+        self.suppress_below = suppress_below
+        self._titles = {signal.name: signal.title for signal in signals}
+        self._levels = frozenset(signal.name for signal in signals if signal.kind == "level")
+
+    def summary(self, alert: Alert) -> Json:
+        """One alert for a list: without its members, with the evidence that says most."""
+        lead = max(alert.members, key=lambda m: (m.risk, m.recurrence_s, m.area, m.signal), default=None)
+        evidence = min(lead.evidence, key=lambda e: (e.p, e.duration_s), default=None) if lead else None
+        return {
+            "id": alert.id,
+            "seq": alert.seq,
+            "state": alert.state,
+            "band": alert.band,
+            "risk": alert.risk,
+            "initial_risk": alert.initial_risk,
+            "recurrence_s": alert.recurrence_s,
+            "area": alert.area,
+            "area_path": self.places.path(alert.area),
+            "signals": list(alert.signals),
+            "signal_titles": [self._titles.get(name, name) for name in alert.signals],
+            "onset_s": alert.onset_s,
+            "updated_s": alert.updated_s,
+            "reason": alert.reason,
+            "why": alert.why,
+            "clears": alert.clears,
+            "owner": alert.owner,
+            "label": alert.label,
+            "members": len(alert.members),
+            "lead": self._evidence(lead, evidence) if lead and evidence else None,
+            "config_version": alert.config_version,
+        }
+
+    def detail(self, alert: Alert) -> Json:
+        """One alert whole: its members by risk, at most ``MEMBERS_MAX``, with all their evidence."""
+        members = sorted(alert.members, key=lambda m: (-m.risk, -m.recurrence_s, m.area, m.signal))
+        return {
+            **self.summary(alert),
+            "members": [self._member(member) for member in members[:MEMBERS_MAX]],
+            "members_left_off": max(0, len(members) - MEMBERS_MAX),
+        }
+
+    def transition(self, step: Transition) -> Json:
+        """One step in an alert's life."""
+        return {
+            "alert_id": step.alert_id,
+            "seq": step.seq,
+            "at_s": step.at_s,
+            "onset_s": step.onset_s,
+            "area": step.area,
+            "area_path": self.places.path(step.area),
+            "signals": list(step.signals),
+            "signal_titles": [self._titles.get(name, name) for name in step.signals],
+            "from": step.from_state,
+            "to": step.to_state,
+            "reason": step.reason,
+            "band": step.band,
+            "risk": step.risk,
+            "recurrence_s": step.recurrence_s,
+            "notify": step.notify,
+            "actor": step.actor,
+            "why": step.why,
+            "config_version": step.config_version,
+        }
+
+    def _member(self, member: Member) -> Json:
+        return {
+            "area": member.area,
+            "area_path": self.places.path(member.area),
+            "signal": member.signal,
+            "signal_title": self._titles.get(member.signal, member.signal),
+            "since_s": member.since_s,
+            "updated_s": member.updated_s,
+            "recurrence_s": member.recurrence_s,
+            "risk": member.risk,
+            "why": member.why,
+            "evidence": [self._evidence(member, evidence) for evidence in member.evidence],
+        }
+
+    def _evidence(self, member: Member, evidence: Evidence) -> Json:
+        small = self.places.small(member.area) and member.signal not in self._levels
+        hidden = small and evidence.observed < self.suppress_below
+        return {
+            "duration_s": evidence.duration_s,
+            "observed": None if hidden else evidence.observed,
+            "observed_text": f"fewer than {self.suppress_below}" if hidden else None,
+            "expected": evidence.expected,
+            "lower": evidence.lower,
+            "upper": evidence.upper,
+            "p": None if hidden else evidence.p,
+        }

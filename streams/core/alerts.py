@@ -1,0 +1,229 @@
+"""The alerts of a city and what is done to them: a finding is placed, a step is taken, a transition is said.
+
+``decide`` says when; ``lifecycle`` what comes next; ``incidents`` where a series belongs; ``muting`` who is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec import Struct
+
+from streams.core.book import Book, Past
+from streams.core.budget import Budget
+from streams.core.incidents import Incident, Relations, Series, opened
+from streams.core.lifecycle import FINAL, NEXT, RANK, TRANSITION_REASONS, Case, Limits, Step, clears_words
+from streams.core.muting import Silence, ended, muted_by
+from streams.model import Alert, Command, Finding, Transition
+from streams.settings import City
+
+PAST_PER_ALERT = 4
+"""Series of ended alerts that are remembered, for each alert that may be open."""
+
+
+class Waiting(Struct):
+    """A window that some shard has not closed yet."""
+
+    findings: list[Finding] = []
+    dark: dict[str, tuple[str, ...]] = {}  # shard -> signals without data
+
+
+class Tally(Struct):
+    """What reached a bound, or came to nothing, counted."""
+
+    dropped: int = 0  # alerts not raised because open_alerts_max were open; a series that goes on raising counts in each window
+    forgotten: int = 0  # series of ended alerts forgotten before their time
+    foreign: int = 0  # records of shards that the configuration does not have
+
+
+class Memory(Struct):
+    """All state; a snapshot is its encoding."""
+
+    version: int
+    closed_to: dict[str, int]  # shard -> end of the last window it closed, -1: none
+    next_number: dict[str, int]  # shard -> number of its next finding
+    budget: Budget
+    tally: Tally
+    waiting: dict[int, Waiting] = {}  # by end of window
+    open: dict[str, Incident] = {}
+    past: dict[Series, Past] = {}
+    silences: dict[str, Silence] = {}
+    applied: dict[str, int] = {}  # ids of commands, oldest first
+    configured: Command | None = None
+    clock_s: int = 0  # newest tick
+    taken_to_s: int = 0  # end of the last window taken up
+
+
+class Touch(Struct):
+    """What one window, or one early finding, brought to an incident."""
+
+    found: dict[Series, bool] = {}  # series with a finding: whether it is not calm
+    raising: bool = False
+    joined: bool = False
+    fresh_s: float = 0.0
+
+
+class Out(Struct):
+    """Outputs of the record at hand."""
+
+    transitions: list[Transition] = []
+    changed: dict[str, Incident] = {}
+    commands: list[Command] = []
+    refused: list[tuple[str, str]] = []
+
+
+class Alerts:
+    """All alerts of one city; ``memory`` is the state, owned by ``Decide``."""
+
+    def __init__(self, city: City, memory: Memory) -> None:
+        self.city, self.relations = city, Relations(city)
+        self.book = Book(memory.open, memory.past)
+        self._memory = memory
+
+    @property
+    def limits(self) -> Limits:
+        """Thresholds in force."""
+        return Limits.of(self.city.lifecycle, self._memory.budget.threshold_s)
+
+    def top_down(self, findings: Iterable[Finding]) -> list[Finding]:
+        """Series of alerts first; then those that may raise one, from the city down, so that what lies below joins what lies above."""
+        level = self.relations.level
+        return sorted(
+            findings, key=lambda f: (self.book.of((f.area, f.signal)) is None, level(f.area), f.area, f.signal, f.shard, f.number)
+        )
+
+    def in_order(self) -> list[Incident]:
+        """Open incidents, from the city down."""
+        return sorted(self.book.open.values(), key=lambda i: (self.relations.level(i.area), i.id))
+
+    def place(self, finding: Finding, at_s: int, touched: dict[str, Touch]) -> None:
+        """Take a finding into the incident its series is part of; a raising one without one joins or leads."""
+        limits, series = self.limits, (finding.area, finding.signal)
+        incident = self.book.of(series)
+        if incident is None:
+            if not self.book.is_news(finding, limits):
+                return
+            incident = self.relations.fitting(finding, self.book.open.values(), at_s)
+        if incident is None:
+            if len(self.book.open) >= self.city.lifecycle.open_alerts_max:
+                self._memory.tally.dropped += 1
+                return
+            incident = opened(finding, at_s, limits)
+            self.book.add(incident)
+        touch = touched.get(incident.id)
+        if touch is None:
+            touch = touched[incident.id] = Touch()
+            incident.beyond = 0
+        taken = self.book.take(incident, finding, at_s, limits, self.relations)
+        bar_s = incident.bar_s if incident.state == "provisional" else limits.raise_s
+        touch.found[series] = taken.hot
+        touch.raising |= taken.hot and finding.recurrence_s >= bar_s
+        touch.joined |= taken.grown
+        touch.fresh_s = max(touch.fresh_s, finding.fresh_recurrence_s)
+
+    def step(self, rule: Callable[[Case, Limits], Step], incident: Incident, touch: Touch, at_s: int, out: Out) -> None:
+        """One alert's next state by a rule of ``lifecycle``; says so if anything is new."""
+        reference_s = incident.compare(at_s)
+        step = rule(self._case(incident, touch, at_s, reference_s), self.limits)
+        if touch.found:
+            incident.remember(at_s, touch.fresh_s)
+            incident.updated_s = at_s
+            out.changed[incident.id] = incident
+            if incident.leading().band == "red":
+                self._memory.budget.saw_red()
+        if incident.state == "none":
+            incident.initial_risk = incident.leading().risk
+            self._memory.budget.count()
+        elif step.notify:
+            incident.worse_s = at_s
+        if step.notify:
+            incident.reference_s = max(reference_s, touch.fresh_s)
+        if step.notify or touch.joined:
+            incident.raised_s = max(incident.raised_s, at_s)
+        incident.held |= step.reason == "flapping_held"
+        if step.reason in TRANSITION_REASONS:
+            self.say(incident, step, at_s, out)
+
+    def say(self, incident: Incident, step: Step, at_s: int, out: Out, *, actor: str = "", unmuted: str = "") -> None:
+        """Make the transition, tell a person or say who mutes it, and put away what has ended."""
+        assert step.state in NEXT[incident.state], f"{incident.state} does not become {step.state}"
+        lead, reason = incident.leading(), step.reason
+        muter = self._muter(incident) if step.notify else ""
+        if step.notify:
+            incident.muted_by = muter
+            incident.said_band = max(incident.said_band, lead.band, key=RANK.__getitem__)
+        if muter and incident.state == "none":
+            reason = "silenced" if muter.startswith("silence:") else "inhibited"
+        incident.seq += 1
+        transition = Transition(
+            alert_id=incident.id,
+            seq=incident.seq,
+            at_s=at_s,
+            onset_s=incident.onset_s,
+            area=incident.area,
+            signals=tuple(incident.signals),
+            from_state=incident.state,
+            to_state=step.state,
+            reason=reason,
+            band=lead.band,
+            risk=lead.risk,
+            recurrence_s=lead.recurrence_s,
+            notify=step.notify and not muter,
+            actor=actor,
+            why=lead.why,
+            config_version=incident.config_version,
+            muted_by=muter or unmuted,
+        )
+        incident.state, incident.reason, incident.updated_s = step.state, reason, incident.updated_s if actor else at_s
+        out.transitions.append(transition)
+        out.changed[incident.id] = incident
+        if step.state in FINAL:
+            self._end(incident)
+
+    def age(self, incident: Incident, touch: Touch, dark: Mapping[str, tuple[str, ...]], out: Out) -> None:
+        """Each series is a window longer calm, or without data, or neither."""
+        for series, track in incident.tracks.items():
+            was, track.dark = track.dark, series not in touch.found and track.signal in dark.get(track.shard, ())
+            if not track.dark and not touch.found.get(series, False):
+                track.calm_s += self.city.detection.window_s
+            if track.dark != was:
+                out.changed[incident.id] = incident
+
+    def view(self, incident: Incident) -> Alert:
+        """What people see of it now."""
+        case = self._case(incident, Touch(), self._memory.taken_to_s, 0.0)
+        return incident.alert(clears_words(case, self.limits, incident.due_s))
+
+    def unmute(self, at_s: int, out: Out) -> None:
+        """Look again at the alerts whose notification was withheld: where nothing withholds it any more, it is given once."""
+        for incident in [i for i in self.in_order() if i.muted_by]:
+            was, incident.muted_by = incident.muted_by, self._muter(incident)
+            if not incident.muted_by:
+                self.say(incident, Step(incident.state, ended(was, self._memory.silences), True), at_s, out, unmuted=was)
+
+    def _end(self, incident: Incident) -> None:
+        past_max = PAST_PER_ALERT * self.city.lifecycle.open_alerts_max
+        self._memory.tally.forgotten += self.book.end(incident, self._memory.taken_to_s, past_max)
+
+    def _muter(self, incident: Incident) -> str:
+        return muted_by(incident, self._memory.silences.values(), self.book.open.values(), self.relations, self._memory.taken_to_s)
+
+    def _case(self, incident: Incident, touch: Touch, now_s: int, reference_s: float) -> Case:
+        tracks = incident.tracks.values()
+        return Case(
+            state=incident.state,
+            now_s=now_s,
+            raising=touch.raising,
+            joined=touch.joined,
+            due=incident.due_s <= self._memory.taken_to_s,
+            calm_s=min(track.calm_s for track in tracks),
+            dark=all(track.dark for track in tracks),
+            partly_dark=any(track.dark for track in tracks),
+            band=incident.leading().band,
+            said_band=incident.said_band,
+            fresh_s=touch.fresh_s,
+            reference_s=reference_s,
+            worse_s=incident.worse_s,
+            flapping=self.book.flapping(incident, now_s),
+            held=incident.held,
+        )

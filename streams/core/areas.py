@@ -1,0 +1,194 @@
+"""The tree of areas, and which area a record is from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from streams.area_files import normalise_name
+from streams.core.decode import Value, as_text
+from streams.core.outlines import Outlines
+from streams.model import Area
+
+_NUMBER = re.compile(r"(\d+)(?:\.0+)?", re.ASCII)
+_CHINESE_DIGITS = 12  # GB/T 2260 with street and community: never shortened
+
+
+def normalise_code(text: str) -> str:
+    """A code as it is compared: ``.0`` of a number that went through a spreadsheet and leading zeros are dropped, 12 digits kept.
+
+    >>> normalise_code("0503"), normalise_code("503.0"), normalise_code(" 503 "), normalise_code("000000000001"), normalise_code("A1")
+    ('503', '503', '503', '000000000001', 'A1')
+    """
+    text = text.strip()
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return text
+    digits = found[1]
+    return digits if len(digits) == _CHINESE_DIGITS else digits.lstrip("0") or "0"
+
+
+class AreaTree:
+    """The areas of a city by code. A code may have several rows, of one level and parent, for times apart; the last one names it.
+
+    Raises:
+        ValueError: names the code and the remedy: no root or several, an unknown parent, a cycle, a level that is not its
+            parent's plus one, rows of one code that differ in level or parent.
+    """
+
+    def __init__(self, areas: Sequence[Area]) -> None:
+        self._areas: dict[str, Area] = {}
+        self._times: dict[str, list[tuple[int | None, int | None]]] = {}
+        for area in areas:
+            self._enter(area)
+        roots = [area for area in self._areas.values() if area.parent is None]
+        if len(roots) != 1:
+            what = " and ".join(repr(area.code) for area in roots[:2]) or "no area"
+            raise ValueError(f"area tree: {what} without a parent; exactly one area, the city, has none")
+        self.root = roots[0]
+        if self.root.level != 0:
+            raise ValueError(f"area {self.root.code!r} is the root but has level {self.root.level}; give it level 0")
+        children: dict[str, list[str]] = {code: [] for code in self._areas}
+        for area in self._areas.values():
+            if area.parent is not None:
+                self._check(area)
+                children[area.parent].append(area.code)
+        self._children = {code: tuple(sorted(below)) for code, below in children.items()}
+        self._ancestors = {code: self._climb(code) for code in self._areas}
+
+    def __getitem__(self, code: str) -> Area:
+        return self._areas[code]
+
+    def __contains__(self, code: object) -> bool:
+        return code in self._areas
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._areas)
+
+    def __len__(self) -> int:
+        return len(self._areas)
+
+    def parent(self, code: str) -> str | None:
+        """The area around it; None for the city."""
+        return self._areas[code].parent
+
+    def children(self, code: str) -> tuple[str, ...]:
+        """The areas right below it, sorted."""
+        return self._children[code]
+
+    def ancestors(self, code: str) -> tuple[str, ...]:
+        """The areas above it, nearest first, without itself."""
+        return self._ancestors[code]
+
+    def subtree(self, code: str) -> tuple[str, ...]:
+        """Itself and all below it, depth first, codes sorted among brothers."""
+        found, waiting = [], [code]
+        while waiting:
+            found.append(waiting.pop())
+            waiting.extend(reversed(self._children[found[-1]]))
+        return tuple(found)
+
+    def shard_of(self, code: str, shard_level: int) -> str:
+        """Its ancestor, or itself, of that level; the city's code for what lies above the level."""
+        for above in (code, *self._ancestors[code]):
+            if self._areas[above].level == shard_level:
+                return above
+        return self.root.code
+
+    def valid(self, code: str, at_s: int) -> bool:
+        """Whether the area exists at a time."""
+        return any((start is None or start <= at_s) and (end is None or at_s < end) for start, end in self._times[code])
+
+    def valid_at(self, code: str, at_s: int) -> str | None:
+        """The area, or the nearest one above it that exists at a time."""
+        for above in (code, *self._ancestors[code]):
+            if self.valid(above, at_s):
+                return above
+        return None
+
+    def bounded(self, code: str) -> bool:
+        """Whether there are times at which the area does not exist."""
+        return (None, None) not in self._times[code]
+
+    def path_name(self, code: str) -> str:
+        """Names from the city down: ``Boston > Dorchester > Precinct 1605``."""
+        return " > ".join(self._areas[above].name for above in (*reversed(self._ancestors[code]), code))
+
+    def related(self, a: str, b: str) -> bool:
+        """Whether they are the same area, or one lies in the other."""
+        return a == b or a in self._ancestors[b] or b in self._ancestors[a]
+
+    def lowest_common(self, a: str, b: str) -> str:
+        """The lowest area that holds both."""
+        above = (b, *self._ancestors[b])
+        return next(code for code in (a, *self._ancestors[a]) if code in above)
+
+    def _enter(self, area: Area) -> None:
+        known = self._areas.get(area.code)
+        if known is not None and (known.parent, known.level) != (area.parent, area.level):
+            raise ValueError(f"area {area.code!r} stands twice with different parents or levels; give the newer one a code of its own")
+        self._areas[area.code] = area
+        self._times.setdefault(area.code, []).append((area.valid_from_s, area.valid_to_s))
+
+    def _check(self, area: Area) -> None:
+        parent = self._areas.get(area.parent or "")
+        if parent is None:
+            raise ValueError(f"area {area.code!r} has parent {area.parent!r}, which is not in the tree; add it or correct the parent")
+        seen, above = {area.code}, parent
+        while above.parent in self._areas and above.parent is not None:
+            if above.code in seen:
+                raise ValueError(f"area {area.code!r} lies inside itself, by way of {area.parent!r}; correct one of the parents")
+            seen.add(above.code)
+            above = self._areas[above.parent]
+        if area.level != parent.level + 1:
+            raise ValueError(f"area {area.code!r} has level {area.level} under a parent of level {parent.level}; write {parent.level + 1}")
+
+    def _climb(self, code: str) -> tuple[str, ...]:
+        found = []
+        above = self._areas[code].parent
+        while above is not None:
+            found.append(above)
+            above = self._areas[above].parent
+        return tuple(found)
+
+
+class Resolver:
+    """Finds a record's area: by a code, by a name of the address library, by a point in an outline, in this order.
+
+    An area that does not exist at the record's time stands for the nearest one above it that does.
+
+    Raises:
+        ValueError: two codes that are written alike once normalised, a library name of no area, an outline that is none.
+    """
+
+    def __init__(self, tree: AreaTree, library: Mapping[str, str]) -> None:
+        self._tree = tree
+        self._codes: dict[str, str] = {}
+        for code in tree:
+            other = self._codes.setdefault(normalise_code(code), code)
+            if other != code:
+                raise ValueError(f"area codes {other!r} and {code!r} cannot be told apart in records; rename one")
+        self._names: dict[str, str] = {}
+        for name, code in library.items():
+            if code not in tree:
+                raise ValueError(f"address library: {name!r} is in area {code!r}, which is not in the tree; add it or correct the entry")
+            self._names[normalise_name(name)] = code
+        self._outlines = Outlines(tree.root.code, [tree[code] for code in tree], tree.valid)
+
+    def resolve(
+        self, at_s: int, codes: Sequence[Value] = (), names: Sequence[Value] = (), lat: float | None = None, lon: float | None = None
+    ) -> str | None:
+        """The area's code; None when nothing given is known here. A point that is none on earth is in no area."""
+        for value in codes:
+            code = None if value is None else self._codes.get(normalise_code(as_text(value)))
+            if code is not None and (found := self._tree.valid_at(code, at_s)) is not None:
+                return found
+        for value in names:
+            code = None if value is None else self._names.get(normalise_name(as_text(value)))
+            if code is not None and (found := self._tree.valid_at(code, at_s)) is not None:
+                return found
+        if lat is not None and lon is not None:
+            code = self._outlines.find(lat, lon, at_s)
+            if code is not None:
+                return self._tree.valid_at(code, at_s)
+        return None

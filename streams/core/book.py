@@ -1,0 +1,147 @@
+"""The book of alerts: those that are open, which of them a series is part of, and what is remembered of those that have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from streams.core.incidents import Incident, Relations, Series, Track
+from streams.core.lifecycle import FINAL, Limits
+from streams.model import DAY_S, Finding
+
+MEMBERS_MAX = 64
+"""Series an alert keeps; the strongest stay, those beyond are counted."""
+FLAPS = 3
+FLAP_SPAN_S = 7 * DAY_S
+
+
+class Past(Struct):
+    """What is remembered of a series after its alert has ended."""
+
+    shard: str
+    ended_s: int
+    window_end_s: int  # newest window that spoke of it: a new alert needs a newer one, so that no id comes twice
+    until_calm: bool  # what is left of the ended alert must not raise the next one
+    reference_s: float = 0.0  # resolved by a person: it must be ``worse_ratio`` times rarer to be raised before it was calm
+    calmed_s: tuple[int, ...] = ()  # when its last alerts cleared by themselves, at most ``FLAPS``
+
+    def is_news(self, finding: Finding, limits: Limits) -> bool:
+        """Whether a raising finding is something new."""
+        if finding.window_end_s <= self.window_end_s:
+            return False
+        return not self.until_calm or finding.fresh_recurrence_s >= max(limits.raise_s, limits.worse_ratio * self.reference_s)
+
+    def flapping(self, now_s: int) -> bool:
+        return len(self.calmed_s) == FLAPS and self.calmed_s[0] > now_s - FLAP_SPAN_S
+
+
+class Taken(NamedTuple):
+    """What a finding did to an incident."""
+
+    hot: bool  # the series is not calm
+    grown: bool  # the incident has a series, a signal or an area more than before
+
+
+class Book:
+    """The open incidents, and which of them a series is part of: at most one. ``past``: series of ended ones, oldest first."""
+
+    def __init__(self, incidents: dict[str, Incident], past: dict[Series, Past]) -> None:
+        self.open, self._past = incidents, past
+        self._home = {series: incident.id for incident in incidents.values() for series in incident.tracks}
+
+    def of(self, series: Series) -> Incident | None:
+        home = self._home.get(series)
+        return None if home is None else self.open[home]
+
+    def is_news(self, finding: Finding, limits: Limits) -> bool:
+        """Whether a finding of a series without an alert may raise one: it is above the threshold and not what an ended one left."""
+        past = self._past.get((finding.area, finding.signal))
+        return finding.recurrence_s >= limits.raise_s and (past is None or past.is_news(finding, limits))
+
+    def flapping(self, incident: Incident, now_s: int) -> bool:
+        """Whether alerts of one of its series cleared ``FLAPS`` times within ``FLAP_SPAN_S``."""
+        return any(series in self._past and self._past[series].flapping(now_s) for series in incident.tracks)
+
+    def add(self, incident: Incident) -> None:
+        assert incident.id not in self.open, f"two alerts are called {incident.id}"
+        self.open[incident.id] = incident
+
+    def take(self, incident: Incident, finding: Finding, at_s: int, limits: Limits, relations: Relations) -> Taken:
+        """Make a finding's series part of the incident, or renew it. Beyond ``MEMBERS_MAX`` the weakest series but the lead goes."""
+        before = (incident.area, len(incident.signals), len(incident.tracks))
+        series = (finding.area, finding.signal)
+        hot = _renew(incident, series, finding, at_s, limits)
+        incident.area = relations.common(incident.area, finding.area)
+        incident.signals = sorted({*incident.signals, finding.signal})
+        incident.config_version = finding.config_version
+        self._home[series] = incident.id
+        if len(incident.tracks) > MEMBERS_MAX:
+            weakest = min((s for s in incident.tracks if s != incident.lead), key=lambda s: (*incident.tracks[s].strength, s))
+            del incident.tracks[weakest], self._home[weakest]
+            incident.beyond += 1
+        return Taken(hot, (incident.area, len(incident.signals), len(incident.tracks)) != before)
+
+    def end(self, incident: Incident, at_s: int, past_max: int) -> int:
+        """Put an incident away, remembering its series. Returns how many older ones were forgotten to stay within ``past_max``."""
+        del self.open[incident.id]
+        resolved_s = max(incident.peaks.values(), default=0.0) if incident.reason == "resolved" else 0.0
+        for series, track in incident.tracks.items():
+            del self._home[series]
+            before = self._past.pop(series, None)
+            calmed_s = before.calmed_s if before else ()
+            if incident.reason == "calm":
+                calmed_s = (*calmed_s, at_s)[-FLAPS:]
+            self._past[series] = Past(track.shard, at_s, track.window_end_s, incident.state == "cleared", resolved_s, calmed_s)
+        surplus = list(self._past)[: max(0, len(self._past) - past_max)]
+        for series in surplus:
+            del self._past[series]
+        return len(surplus)
+
+    def age(self, end_s: int, found: Mapping[Series, Finding], dark: Mapping[str, tuple[str, ...]], clear_s: float) -> None:
+        """A window has been taken up: see which remembered series have become calm, forget those that no longer matter."""
+        for series, past in list(self._past.items()):
+            finding = found.get(series)
+            if finding is None:
+                past.until_calm &= series[1] in dark.get(past.shard, ())
+            else:
+                past.until_calm &= finding.recurrence_s >= clear_s
+                past.reference_s *= finding.fresh_recurrence_s >= clear_s
+            if not past.until_calm and past.ended_s < end_s - FLAP_SPAN_S:
+                del self._past[series]
+
+    def check(self) -> None:
+        """Assert what must hold between steps."""
+        homes = {series: incident.id for incident in self.open.values() for series in incident.tracks}
+        assert homes == self._home and len(homes) == sum(len(i.tracks) for i in self.open.values()), "a series is part of two alerts"
+        for name, incident in self.open.items():
+            assert incident.id == name and incident.lead in incident.tracks and len(incident.tracks) <= MEMBERS_MAX
+            assert incident.state not in ("none", *FINAL) and incident.seq > 0
+
+
+def _renew(incident: Incident, series: Series, finding: Finding, at_s: int, limits: Limits) -> bool:
+    """Renew a series' evidence, unless it has newer; says whether the finding is hot, that is, above the clear threshold."""
+    known = incident.tracks.get(series)
+    fresh_s = finding.fresh_recurrence_s
+    slow = fresh_s < limits.clear_s if known is None else known.slow and fresh_s < limits.raise_s
+    hot = (finding.recurrence_s if slow else fresh_s) >= limits.clear_s
+    if known is None or finding.window_end_s >= known.window_end_s:
+        incident.tracks[series] = Track(
+            shard=finding.shard,
+            area=finding.area,
+            signal=finding.signal,
+            since_s=finding.window_start_s if known is None else known.since_s,
+            updated_s=at_s,
+            window_end_s=finding.window_end_s,
+            recurrence_s=finding.recurrence_s,
+            risk=finding.risk,
+            band=finding.band,
+            why=finding.why,
+            evidence=finding.evidence,
+            slow=slow,
+            calm_s=0 if known is None else known.calm_s,
+        )
+    if hot:
+        incident.tracks[series].calm_s = 0
+    return hot

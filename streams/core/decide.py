@@ -1,0 +1,275 @@
+"""Decide: judgement over all shards of a city. A deterministic state machine: ``apply``, ``snapshot``, ``restore``.
+
+    findings ─► wait until every shard has closed the window ─► each joins an alert or leads a new one ─► each alert takes a step
+    early findings ─► the same at once, for one finding                          commands and ticks ─► people's part
+
+The order in which shards report does not matter, nor does it if one says something twice. ``now`` is event time, but for
+commands and silences, which go by the journal's clock.
+
+Bounds: alerts by ``open_alerts_max`` (``dropped`` counts what was not raised), series of an alert by ``MEMBERS_MAX``
+(``Alert.members_beyond``), memory of ended alerts by ``PAST_PER_ALERT`` (``forgotten``), applied commands by ``APPLIED_MAX``,
+silences by ``SILENCES_MAX``. Findings wait only while some shard has not closed their window; all shards wait for the same
+watermarks, so that is what one record of the counts journal closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from streams.core.alerts import Alerts, Memory, Out, Tally, Touch, Waiting
+from streams.core.budget import Budget
+from streams.core.configure import city_of
+from streams.core.lifecycle import Step, at_early, at_window
+from streams.core.muting import SILENCE_S_MAX, SILENCES_MAX, Silence
+from streams.core.people import Assign, Body, EndSilence, Label, OnAlert, SetSilence, bounded, kept, parse
+from streams.core.shard import shards_of
+from streams.model import Alert, Closed, Command, Finding, Tick, Transition
+from streams.settings import City
+
+SNAPSHOT_VERSION = 1
+APPLIED_MAX = 10_000
+
+
+class Decided(Struct, frozen=True):
+    """What came of a record. ``refused``: commands without effect, as (id, a word of ``people.REFUSALS``)."""
+
+    transitions: tuple[Transition, ...] = ()
+    alerts: tuple[Alert, ...] = ()  # the newest state of each that changed
+    commands: tuple[Command, ...] = ()  # each taken for the first time, applied or refused
+    refused: tuple[tuple[str, str], ...] = ()
+
+
+class Versioned(Struct):
+    """The part of a snapshot that every version has."""
+
+    version: int
+
+
+class Decide:
+    """Alerts of one city. ``shards``: those whose ``Closed`` each window waits for."""
+
+    def __init__(self, city: City, shards: tuple[str, ...]) -> None:
+        assert shards, "a city has at least one shard"
+        names = sorted(shards)
+        self._memory = Memory(SNAPSHOT_VERSION, dict.fromkeys(names, -1), dict.fromkeys(names, 0), Budget.of(city), Tally())
+        self._alerts = Alerts(city, self._memory)
+
+    def apply(self, record: Finding | Closed | Command | Tick) -> Decided:
+        """Take the next record of the findings journal."""
+        out = Out()
+        match record:
+            case Finding():
+                self._finding(record, out)
+            case Closed():
+                self._closed(record, out)
+            case Command():
+                self._command(record, out)
+            case Tick():
+                self._tick(record, out)
+        alerts = tuple(self._alerts.view(incident) for incident in out.changed.values())
+        return Decided(tuple(out.transitions), alerts, tuple(out.commands), tuple(out.refused))
+
+    # findings and windows
+
+    def _finding(self, finding: Finding, out: Out) -> None:
+        memory = self._memory
+        if finding.shard not in memory.closed_to:  # of a configuration that is no more
+            memory.tally.foreign += 1
+            return
+        expected = memory.next_number[finding.shard]
+        if finding.number < expected:  # said again after a crash
+            return
+        assert finding.number == expected, f"shard {finding.shard} skipped from finding {expected} to {finding.number}"
+        assert finding.window_end_s > memory.closed_to[finding.shard], f"shard {finding.shard} spoke of a window it has closed"
+        memory.next_number[finding.shard] = expected + 1
+        if finding.early:
+            self._early(finding, out)
+        else:
+            memory.waiting.setdefault(finding.window_end_s, Waiting()).findings.append(finding)
+
+    def _closed(self, closed: Closed, out: Out) -> None:
+        memory = self._memory
+        if closed.shard not in memory.closed_to:
+            memory.tally.foreign += 1
+            return
+        if closed.window_end_s <= memory.closed_to[closed.shard]:
+            return
+        expected = memory.next_number[closed.shard]
+        assert closed.findings_to <= expected, f"shard {closed.shard} closed at finding {closed.findings_to}, but said {expected}"
+        memory.closed_to[closed.shard] = closed.window_end_s
+        memory.waiting.setdefault(closed.window_end_s, Waiting()).dark[closed.shard] = closed.dark
+        self._take_up(out)
+
+    def _take_up(self, out: Out) -> None:
+        """All windows that every shard has closed, in order."""
+        closed_to = min(self._memory.closed_to.values())
+        for end_s in sorted(end_s for end_s in self._memory.waiting if end_s <= closed_to):
+            self._window(end_s, self._memory.waiting.pop(end_s), out)
+
+    def _window(self, end_s: int, waiting: Waiting, out: Out) -> None:
+        alerts, touched = self._alerts, dict[str, Touch]()
+        self._memory.taken_to_s = end_s
+        self._memory.budget.window(end_s)
+        for finding in alerts.top_down(waiting.findings):
+            alerts.place(finding, end_s, touched)
+        for incident in alerts.in_order():
+            touch = touched.get(incident.id, Touch())
+            alerts.age(incident, touch, waiting.dark, out)
+            alerts.step(at_window, incident, touch, end_s, out)
+        alerts.book.age(end_s, {(f.area, f.signal): f for f in waiting.findings}, waiting.dark, alerts.limits.clear_s)
+        alerts.unmute(end_s, out)
+
+    def _early(self, finding: Finding, out: Out) -> None:
+        """From a window still open: it stands when the window closes, unless records are corrected, so it is said at once."""
+        alerts, touched = self._alerts, dict[str, Touch]()
+        if finding.recurrence_s < alerts.limits.raise_s:
+            return
+        at_s = finding.at_s or finding.window_end_s
+        alerts.place(finding, at_s, touched)
+        for name, touch in touched.items():
+            incident = alerts.book.open[name]
+            incident.due_s = max(incident.due_s, finding.window_end_s)
+            alerts.step(at_early, incident, touch, at_s, out)
+
+    # people
+
+    def _command(self, command: Command, out: Out) -> None:
+        """Applied once by its id; never an exception, whatever it says."""
+        memory, command = self._memory, bounded(command)
+        if command.id in memory.applied:
+            return
+        memory.applied[command.id] = command.time_s
+        if len(memory.applied) > APPLIED_MAX:
+            del memory.applied[next(iter(memory.applied))]
+        body = parse(command)
+        if isinstance(body, str):
+            refusal = body
+        elif body is None:
+            refusal = self._configure(command, out)
+        else:
+            refusal = self._obey(command, body, out)
+        out.commands.append(kept(command, body))
+        if refusal:
+            out.refused.append((command.id, refusal))
+
+    def _obey(self, command: Command, body: Body, out: Out) -> str:
+        """Do what the command says; returns a refusal or nothing."""
+        match body:
+            case SetSilence():
+                return self._silence(command, body)
+            case EndSilence():
+                if self._memory.silences.pop(body.silence, None) is None:
+                    return "unknown_silence"
+                self._alerts.unmute(command.time_s, out)
+                return ""
+        incident = self._alerts.book.open.get(body.alert)
+        if incident is None:
+            return "unknown_alert"
+        state, reason = incident.state, "commented"
+        match body:
+            case Assign():
+                incident.owner, reason = body.owner, "assigned"
+            case Label():
+                incident.label, reason = body.label, "labelled"
+            case OnAlert() if command.kind == "resolve":
+                state, reason = "cleared", "resolved"
+            case OnAlert():
+                incident.owner, reason = incident.owner or command.actor, "acknowledged"
+        self._alerts.say(incident, Step(state, reason), command.time_s, out, actor=command.actor)
+        self._alerts.unmute(command.time_s, out)
+        return ""
+
+    def _silence(self, command: Command, body: SetSilence) -> str:
+        if body.area not in self._alerts.relations.tree:
+            return "unknown_area"
+        if not set(body.signals) <= {signal.name for signal in self._alerts.city.signals}:
+            return "unknown_signal"
+        now_s = max(self._memory.clock_s, command.time_s)
+        if not now_s < body.until_s <= now_s + SILENCE_S_MAX:
+            return "bad_until"
+        if len(self._memory.silences) >= SILENCES_MAX:
+            return "too_many_silences"
+        self._memory.silences[command.id] = Silence(command.id, command.actor, body.area, body.signals, body.until_s)
+        return ""
+
+    def _configure(self, command: Command, out: Out) -> str:
+        """Go on under another configuration, whole or not at all; alerts stay."""
+        try:
+            city = city_of(command)
+            alerts, shards = Alerts(city, self._memory), shards_of(city)
+        except (ValueError, msgspec.MsgspecError):
+            return "bad_configuration"
+        if shards != shards_of(self._alerts.city):
+            self._reshard(shards)
+        self._alerts = alerts
+        self._memory.configured = command
+        self._memory.budget.adopt(city)
+        self._take_up(out)
+        return ""
+
+    def _reshard(self, shards: Sequence[str]) -> None:
+        """Wait for other shards from now on; what a dropped one said of windows still waiting counts."""
+        memory = self._memory
+        memory.closed_to = {shard: memory.closed_to.get(shard, memory.taken_to_s) for shard in sorted(shards)}
+        memory.next_number = {shard: memory.next_number.get(shard, 0) for shard in sorted(shards)}
+
+    def _tick(self, tick: Tick, out: Out) -> None:
+        memory = self._memory
+        memory.clock_s = max(memory.clock_s, tick.time_s)
+        over = [silence.id for silence in memory.silences.values() if silence.until_s <= memory.clock_s]
+        for name in over:
+            del memory.silences[name]
+        if over:
+            self._alerts.unmute(tick.time_s, out)
+
+    # what others ask
+
+    def open_alerts(self) -> tuple[Alert, ...]:
+        """Alerts that have not ended, by id."""
+        return tuple(self._alerts.view(incident) for _, incident in sorted(self._alerts.book.open.items()))
+
+    def silences(self) -> tuple[Silence, ...]:
+        """Silences in force, by id."""
+        return tuple(silence for _, silence in sorted(self._memory.silences.items()))
+
+    @property
+    def threshold_s(self) -> float:
+        """Raise threshold: the recurrence interval of one series."""
+        return self._memory.budget.threshold_s
+
+    @property
+    def dropped(self) -> int:
+        """Alerts not raised because ``open_alerts_max`` were open; a series that goes on raising is counted in each window."""
+        return self._memory.tally.dropped
+
+    def tally(self) -> Tally:
+        """Counts of what reached a bound."""
+        return msgspec.structs.replace(self._memory.tally)
+
+    def next_deadline_s(self) -> int | None:
+        """The earliest time at which a ``Tick`` would change something."""
+        return min((silence.until_s for silence in self._memory.silences.values()), default=None)
+
+    def snapshot(self) -> bytes:
+        """All state; aliases nothing."""
+        return msgspec.msgpack.encode(self._memory)
+
+    def restore(self, data: bytes) -> None:
+        """Go on from a snapshot.
+
+        Raises:
+            ValueError: another version took it.
+        """
+        version = msgspec.msgpack.decode(data, type=Versioned).version
+        if version != SNAPSHOT_VERSION:
+            raise ValueError(f"snapshot of version {version} does not fit version {SNAPSHOT_VERSION}: rebuild it from the journal")
+        self._memory = msgspec.msgpack.decode(data, type=Memory)
+        configured = self._memory.configured
+        self._alerts = Alerts(self._alerts.city if configured is None else city_of(configured), self._memory)
+
+    def check(self) -> None:
+        """Assert what must hold between records."""
+        self._alerts.book.check()

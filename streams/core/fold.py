@@ -1,0 +1,114 @@
+"""Fold: events become cells, one for each area, signal and minute; the city's record holds the sums of its districts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.columns import Cells, empty
+from streams.model import MINUTE_S
+
+_MINUTE_BITS = 31
+_I4 = np.iinfo(np.int32)
+_FIELDS = 5  # n, batch, total, least, most
+
+
+class Folded(NamedTuple):
+    """Cells sorted by area, signal and minute, and the words their columns point into. ``saturated``: cells whose n did not fit."""
+
+    areas: tuple[str, ...]
+    signals: tuple[str, ...]
+    cells: Cells
+    saturated: int
+
+
+class Fold:
+    """Gathers the events of one batch. ``areas`` and ``signals`` are all there can be."""
+
+    def __init__(self, areas: Iterable[str], signals: Iterable[str]) -> None:
+        self._areas = tuple(sorted(areas))
+        self._signals = tuple(sorted(signals))
+        self._area_at = {code: i * len(self._signals) for i, code in enumerate(self._areas)}
+        self._signal_at = {name: i for i, name in enumerate(self._signals)}
+        self._rows: dict[int, list[float]] = {}
+
+    def count(self, area: str, signal: str, time_s: int, n: int, batch: int = 0) -> None:
+        """``n`` events, ``batch`` of them of a batch entry. Zero is worth a cell: something was there to count them."""
+        row = self._row(area, signal, time_s)
+        row[0] += n
+        row[1] += batch
+
+    def level(self, area: str, signal: str, time_s: int, value: float) -> None:
+        """One reading."""
+        row = self._row(area, signal, time_s)
+        row[0] += 1
+        row[2] += value
+        if not row[3] <= value:  # true of NaN, too
+            row[3] = value
+        if not row[4] >= value:
+            row[4] = value
+
+    def take(self) -> Folded:
+        """What was gathered; the next batch begins with nothing."""
+        keys, values = _sorted(self._rows, self._rows.values())
+        self._rows = {}
+        return self._folded(keys, values)
+
+    def rolled(self, folded: Folded, upper: Callable[[str], str]) -> Folded:
+        """The same with each area's cells put into those of ``upper(area)``."""
+        at = np.array([self._area_at[upper(code)] for code in folded.areas], np.int64)
+        signal_at = np.array([self._signal_at[name] for name in folded.signals], np.int64)
+        cells = folded.cells
+        if not len(cells.n):
+            return folded
+        series = at[cells.area] + signal_at[cells.signal]
+        keys, group = np.unique(series << _MINUTE_BITS | cells.minute, return_inverse=True)
+        values = np.zeros((len(keys), _FIELDS))
+        sums = cells.n.astype(np.float64), cells.batch.astype(np.float64), cells.total
+        for i, column in enumerate(sums):
+            values[:, i] = np.bincount(group, weights=column, minlength=len(keys))  # adds in row order: the same bits every time
+        values[:, 3:] = np.nan
+        np.fmin.at(values[:, 3], group, cells.least)
+        np.fmax.at(values[:, 4], group, cells.most)
+        return self._folded(keys, values)
+
+    def _row(self, area: str, signal: str, time_s: int) -> list[float]:
+        key = (self._area_at[area] + self._signal_at[signal]) << _MINUTE_BITS | time_s // MINUTE_S
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = [0, 0, 0.0, np.nan, np.nan]
+        return row
+
+    def _folded(self, keys: NDArray[np.int64], values: NDArray[np.float64]) -> Folded:
+        if not len(keys):
+            return Folded((), (), empty(), 0)
+        series, minute = keys >> _MINUTE_BITS, keys & ((1 << _MINUTE_BITS) - 1)
+        areas, area = np.unique(series // len(self._signals), return_inverse=True)
+        signals, signal = np.unique(series % len(self._signals), return_inverse=True)
+        n = np.clip(values[:, :2], _I4.min, _I4.max)
+        cells = Cells(
+            span=np.zeros(len(keys), np.uint16),
+            area=area.astype(np.uint32),
+            signal=signal.astype(np.uint16),
+            minute=minute.astype(np.int32),
+            n=n[:, 0].astype(np.int32),
+            batch=n[:, 1].astype(np.int32),
+            total=values[:, 2].copy(),
+            least=values[:, 3].copy(),
+            most=values[:, 4].copy(),
+        )
+        saturated = int((n[:, 0] != values[:, 0]).sum())
+        return Folded(_words(self._areas, areas), _words(self._signals, signals), cells, saturated)
+
+
+def _words(words: Sequence[str], at: NDArray[np.int64]) -> tuple[str, ...]:
+    return tuple(words[i] for i in at.tolist())
+
+
+def _sorted(keys: Iterable[int], rows: Iterable[list[float]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    column = np.array(list(keys), np.int64)
+    order = np.argsort(column, kind="stable")
+    return column[order], np.array(list(rows), np.float64).reshape(len(column), _FIELDS)[order]

@@ -1,0 +1,169 @@
+"""Intake: raw records become per-minute cells. The only place that sees a raw record; nothing of one leaves but counts and digests.
+
+    raw record ─► decode ─► time ─► watermark ─► id ─► seen before? ─► category, area, reading ─► cell
+                    └──────────┴───────────────────┴── Rejected ───────────────┘
+
+A deterministic state machine for each raw partition: records are judged one by one in the order of their offsets, so it
+does not matter in what batches they come, nor how partitions interleave. A record whose time can be read moves time,
+whatever becomes of it after that: a feed of which everything is excluded must not hold back the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from streams.columns import empty, pack
+from streams.core import fold
+from streams.core.areas import AreaTree, Resolver
+from streams.core.dedupe import Recent
+from streams.core.digests import Digester
+from streams.core.lot import Lot, Raw
+from streams.core.raw_partition import Partition, by_partition, decode_state, digest_runs, encode_state, raw_name
+from streams.core.reader import Reader
+from streams.model import Counts, Quality, Rejected, Span
+from streams.settings import City
+
+__all__ = ["Folded", "Intake", "Raw"]
+
+
+class Folded(Struct, frozen=True):
+    """What a batch of one raw partition becomes, to be committed as one.
+
+    ``counts``: the districts' record and the city's (a flat city has only the first); none if there was nothing to take.
+    ``digests``: (raw partition, first offset, 8 bytes little-endian for each offset from there, 0 for none).
+    ``state``: all of intake's state but the digests.
+    """
+
+    counts: tuple[Counts, ...]
+    rejected: tuple[Rejected, ...]
+    digests: tuple[tuple[str, int, bytes], ...]
+    state: bytes
+
+
+class Intake:
+    """All raw partitions of a city.
+
+    Args:
+        city: its settings; ``intake_hash`` is noted on each ``Counts``.
+        key: 16 to 64 secret bytes that digests are keyed with.
+        dedupe_offsets: a record is a duplicate if its id stood within so many offsets before it in its partition.
+        batch_entry_min: from how many records of a signal with one second of entry on they count as a batch entry.
+
+    Raises:
+        ValueError: the key's length, or areas, library, outlines or paths of the settings that contradict each other.
+    """
+
+    def __init__(self, city: City, key: bytes, *, dedupe_offsets: int = 2_000_000, batch_entry_min: int = 5) -> None:
+        self._city = city
+        self._dedupe_offsets = dedupe_offsets
+        self._batch_entry_min = batch_entry_min
+        self._tree = AreaTree(city.areas)
+        self._digester = Digester(key)
+        resolver = Resolver(self._tree, city.library)
+        self._readers = {name: Reader(name, source, resolver, self._digester) for name, source in city.sources.items()}
+        self._fold = fold.Fold(self._tree, _signals(city))
+        self._partitions: dict[str, Partition] = {}
+        self._saved: dict[str, bytes] = {}
+
+    def apply(self, source: str, partition: int, records: Sequence[Raw]) -> Folded:
+        """Take records of one raw partition, offsets ascending; those below its position were taken before and are passed over.
+
+        Raises:
+            KeyError: the city has no such source.
+        """
+        part = self._partition(source, partition)
+        fresh = [raw for raw in records if raw.offset >= part.position]
+        if not fresh:
+            return Folded((), (), (), encode_state(self._saved))
+        feed = _feed(source) if self._city.sources[source].heartbeat else ""
+        lot = Lot(part, self._readers[source], self._fold, feed=feed, batch_entry_min=self._batch_entry_min)
+        rejected: list[Rejected] = []
+        part.idle = False
+        for raw in fresh:
+            verdict = lot.take(raw)
+            if verdict and verdict != "duplicate":
+                digest = self._digester.payload(raw.payload, raw.append_s)
+                rejected.append(Rejected(source, verdict, digest, part.raw, raw.offset, raw.append_s))
+        fine = self._fold.take()
+        counts = self._counts(part.span(fresh[0].offset), fine, lot.quality(fine.saturated))
+        digests = tuple((part.raw, first, column) for first, column in digest_runs(lot.digests))
+        return Folded(counts, tuple(rejected), digests, self._state(part))
+
+    def idle(self, source: str, partition: int, watermark_s: int) -> Folded:
+        """Declare a raw partition idle: what comes before ``watermark_s`` is late from now on. A watermark never moves back.
+
+        Raises:
+            KeyError: the city has no such source.
+        """
+        part = self._partition(source, partition)
+        part.watermark_s = max(part.watermark_s, watermark_s)
+        part.idle = True
+        spans = (part.span(part.position),)
+        counts = pack(rollup=False, config_hash=self._city.intake_hash, spans=spans, areas=(), signals=(), cells=empty())
+        return Folded((counts,), (), (), self._state(part))
+
+    def position(self, source: str, partition: int) -> int:
+        """The offset that comes next; 0 for a partition never heard of."""
+        part = self._partitions.get(raw_name(source, partition))
+        return part.position if part else 0
+
+    def restore(self, state: bytes, digests: Iterable[tuple[str, int, bytes]]) -> None:
+        """Go on from what was committed: the newest state, and the digests of the last ``dedupe_offsets`` offsets in any order.
+
+        Raises:
+            ValueError: a state of another version, or damaged.
+        """
+        runs = by_partition(digests)
+        self._partitions, self._saved = {}, {}
+        for saved in decode_state(state):
+            if saved.source in self._readers:  # one that is no longer a source has nothing to go on with
+                part = self._partition(saved.source, saved.partition)
+                part.go_on(saved)
+                part.recent.load(runs.get(part.raw, ()))
+                self._state(part)
+
+    def _partition(self, source: str, partition: int) -> Partition:
+        raw = raw_name(source, partition)
+        if raw not in self._partitions:
+            lateness_s = self._city.sources[source].allowed_lateness_s
+            self._partitions[raw] = Partition(source, partition, lateness_s, Recent(self._dedupe_offsets))
+        return self._partitions[raw]
+
+    def _counts(self, span: Span, fine: fold.Folded, quality: tuple[Quality, ...]) -> tuple[Counts, ...]:
+        """The districts' record, which alone says what was not as usual, so that it is counted once; and the city's."""
+        parts: list[tuple[bool, fold.Folded, tuple[Quality, ...]]] = [(False, fine, quality)]
+        if not self._city.flat:
+            parts.append((True, self._fold.rolled(fine, self._shard_of), ()))
+        return tuple(
+            pack(
+                rollup=rollup,
+                config_hash=self._city.intake_hash,
+                spans=(span,),
+                areas=folded.areas,
+                signals=folded.signals,
+                cells=folded.cells,
+                quality=notes,
+            )
+            for rollup, folded, notes in parts
+        )
+
+    def _shard_of(self, area: str) -> str:
+        return self._tree.shard_of(area, self._city.shard_level)
+
+    def _state(self, changed: Partition) -> bytes:
+        self._saved[changed.raw] = changed.save()
+        return encode_state(self._saved)
+
+
+def _feed(source: str) -> str:
+    return f"feed.{source}"
+
+
+def _signals(city: City) -> frozenset[str]:
+    """Every signal that a record of this city can count for."""
+    mapped = {signal for source in city.sources.values() for signal in source.categories.values()}
+    read = {reading.signal for source in city.sources.values() for reading in source.readings}
+    feeds = {_feed(name) for name, source in city.sources.items() if source.heartbeat}
+    return frozenset({signal.name for signal in city.signals} | mapped | read | feeds)

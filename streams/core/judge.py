@@ -1,0 +1,181 @@
+"""From a bank's p-values to findings and scores: combination over durations, recurrence interval, risk, words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from detectors.base import Bools, Floats, Ints, Verdict, Window
+from streams.core.explain import why
+from streams.core.risk import band, combined, quantised, recurrence_s, risk
+from streams.core.shard import Bank, Layout
+from streams.core.windows import Open
+from streams.model import Evidence, Finding, Scores
+from streams.settings import City
+
+NOTABLE_P = 0.05
+"""Scores below it are always kept; the others of cities and districts every ``rest_every_s``, or all (``score_all``)."""
+
+
+class Judged(NamedTuple):
+    """Scored series of a shard in one window: R rows, D durations."""
+
+    rows: Ints  # (R,) of the shard
+    seen: Floats  # (R, D)
+    expected: Floats  # (R, D)
+    lower: Floats  # (R, D)
+    upper: Floats  # (R, D)
+    p: Floats  # (R, D) 1 where a duration does not apply
+    applies: Bools  # (R, D)
+    combined: Floats  # (R,)
+    recurrence_s: Floats  # (R,)
+    fresh_s: Floats  # (R,)
+    ready: Bools  # (R,)
+    news: Bools  # (R,) something was counted in this very window, or its detector looks at silence and levels
+    batch: Bools  # (R,) some of it was entered in a batch
+
+    def where(self, chosen: Bools) -> Judged:
+        """The rows for which ``chosen`` (R,) holds."""
+        return Judged(*(column[chosen] for column in self))
+
+    @staticmethod
+    def joined(parts: Sequence[Judged]) -> Judged:
+        """All rows of several tables, ordered by row."""
+        parts = [part for part in parts if len(part.rows)]
+        if not parts:
+            return EMPTY
+        order = np.argsort(np.concatenate([part.rows for part in parts]), kind="stable")
+        return Judged(*(np.concatenate(columns)[order] for columns in zip(*parts, strict=True)))
+
+
+_NONE, _WIDE = np.zeros(0), np.zeros((0, 0))
+EMPTY = Judged(_NONE.astype(int), _WIDE, _WIDE, _WIDE, _WIDE, _WIDE, _WIDE.astype(bool), _NONE, _NONE, _NONE, *(_NONE.astype(bool),) * 3)
+
+
+class Judge:
+    """Rules of one shard for what is notable, and how it is said."""
+
+    def __init__(self, city: City, layout: Layout) -> None:
+        self._city, self._layout = city, layout
+        self._window_s = city.detection.window_s
+        self._rest_every = max(1, city.detection.rest_every_s // self._window_s)
+        self._count = count = len(layout.signals)
+        self._area_codes = np.array([area.code for area in layout.areas], object)
+        self._signal_names = np.array([signal.name for signal in layout.signals], object)
+        self._durations_s = np.array(layout.durations_s)
+        self._coarse = np.repeat([area.level <= city.shard_level for area in layout.areas], count)
+        self._consequence = np.tile([s.consequence for s in layout.signals], len(layout.areas)) if count else _NONE
+
+    def wants_all(self, index: int) -> bool:
+        """Whether every series is scored at this window, notable or not."""
+        return self._city.detection.score_all or (index + 1) % self._rest_every == 0
+
+    def judge(self, bank: Bank, verdict: Verdict, cells: Open, *, known: bool) -> Judged:
+        """Combine a verdict's durations. ``known``: the shard has history enough; limits of levels need none."""
+        applies = bank.applies[verdict.rows]
+        p = np.where(applies, verdict.p, 1.0)
+        fresh = np.where(bank.fresh[None, :], p, 1.0)
+        either = combined(p, bank.factor[verdict.rows])
+        rows = bank.rows[verdict.rows]
+        return Judged(
+            rows=rows,
+            seen=verdict.observed,
+            expected=verdict.expected,
+            lower=verdict.lower,
+            upper=verdict.upper,
+            p=p,
+            applies=applies,
+            combined=either,
+            recurrence_s=recurrence_s(either, self._window_s),
+            fresh_s=recurrence_s(combined(fresh, bank.fresh_factor[verdict.rows]), self._window_s),
+            ready=verdict.ready & (known or bank.kind == "level"),
+            news=(cells.n[rows] > 0) | bank.dense[verdict.rows],
+            batch=cells.batch[rows] > 0,
+        )
+
+    def findings(self, table: Judged, window: Window, *, first_number: int, early: bool) -> list[Finding]:
+        """The notable rows as numbered findings, in row order.
+
+        A long duration remembers what happened days ago: without news in this window it is no finding.
+        """
+        floor_s = self._city.detection.finding_floor_s
+        chosen = table.where(table.ready & ((table.fresh_s >= floor_s) | (table.news & (table.recurrence_s >= floor_s))))
+        if not len(chosen.rows):
+            return []
+        risks = risk(chosen.recurrence_s, self._consequence[chosen.rows]).tolist()
+        evidence = self._evidence(chosen)
+        return [self._finding(chosen, i, value, evidence[i], window, first_number + i, early=early) for i, value in enumerate(risks)]
+
+    def scores(self, table: Judged, window: Window, *, every: bool) -> list[Scores]:
+        """Rows worth keeping, one line a duration; recurrence and risk are those of the series over all durations."""
+        wanted = (table.p < NOTABLE_P).any(axis=1)
+        if every:
+            wanted |= self._city.detection.score_all | self._coarse[table.rows]
+        keep = table.applies & wanted[:, None]
+        keep &= (table.expected > 0) | (table.seen != 0)
+        row, duration = np.nonzero(keep)
+        if not len(row):
+            return []
+        rows = table.rows[row]
+        risks = np.where(table.ready, risk(table.recurrence_s, self._consequence[table.rows]), 0.0)
+        return [
+            Scores(
+                shard=self._layout.shard,
+                window_end_s=window.start_s + self._window_s,
+                config_version=self._city.config_version,
+                area=self._area_codes[rows // self._count].tolist(),
+                signal=self._signal_names[rows % self._count].tolist(),
+                duration_s=self._durations_s[duration].tolist(),
+                observed=np.round(table.seen[row, duration], 3).tolist(),
+                expected=np.round(table.expected[row, duration], 5).tolist(),
+                p=quantised(table.p[row, duration]).tolist(),
+                recurrence_s=np.round(table.recurrence_s[row], 1).tolist(),
+                risk=risks[row].tolist(),
+            )
+        ]
+
+    def _evidence(self, table: Judged) -> list[tuple[Evidence, ...]]:
+        columns = [np.round(column, 5).tolist() for column in (table.seen, table.expected, table.lower, table.upper)]
+        p = quantised(table.p).tolist()
+        used = (table.applies & ((table.expected > 0) | (table.p < 1.0))).tolist()
+        return [
+            tuple(
+                Evidence(*numbers)
+                for numbers, keep in zip(zip(self._layout.durations_s, *rows, strict=True), kept, strict=True)
+                if keep
+            )
+            for *rows, kept in zip(*columns, p, used, strict=True)
+        ]
+
+    def _finding(
+        self, table: Judged, i: int, value: float, evidence: tuple[Evidence, ...], window: Window, number: int, *, early: bool
+    ) -> Finding:
+        area, signal = self._layout.name(int(table.rows[i]))
+        lead = min(evidence, key=lambda e: (e.p, e.duration_s))
+        flags = self._flags(signal.limit_low, signal.limit_high, lead.observed, bool(table.batch[i]))
+        recurrence = round(float(table.recurrence_s[i]), 1)
+        small = area.level > self._city.shard_level and not self._city.flat
+        return Finding(
+            shard=self._layout.shard,
+            number=number,
+            window_start_s=window.start_s,
+            window_end_s=window.start_s + self._window_s,
+            area=area.code,
+            signal=signal.name,
+            early=early,
+            p=float(table.combined[i]),
+            recurrence_s=recurrence,
+            fresh_recurrence_s=round(float(table.fresh_s[i]), 1),
+            risk=value,
+            band=band(value, True, self._city.bands),
+            evidence=evidence,
+            why=why(signal, area, lead, recurrence, fewer_than=self._city.suppress_below, small=small, flags=flags),
+            flags=flags,
+            config_version=self._city.config_version,
+        )
+
+    def _flags(self, low: float | None, high: float | None, seen: float, batch: bool) -> tuple[str, ...]:
+        crossed = (high is not None and seen >= high) or (low is not None and seen <= low)
+        return (("limit",) if crossed else ()) + (("batch_entry",) if batch else ())

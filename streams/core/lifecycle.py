@@ -1,0 +1,199 @@
+"""What happens next to one alert: pure functions from what is known of it to its next state and a named reason.
+
+    none ─► provisional ─► open ◄─► no_data
+      └──────────────────►  │
+                 withdrawn  └─► cleared
+
+An alert is raised above one threshold and is calm below another, lower one (hysteresis); it clears when all its series
+have been calm for the hold time. Data that stops never resolves an alert.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from streams.core.explain import recurrence_words, span_words
+from streams.model import BANDS, HOUR_S, Band, State
+from streams.settings import Lifecycle
+
+TRANSITION_REASONS: tuple[str, ...] = (
+    "raised",  # none: a closed window is above the raise threshold
+    "raised_early",  # none: a window still open is above it already
+    "silenced",  # none: raised, but a silence covers it
+    "inhibited",  # none: raised, but an alert of an ancestor says it already
+    "confirmed",  # provisional: the closed window raises, too
+    "not_confirmed",  # provisional: the closed window does not raise
+    "joined",  # another series has become part of it
+    "worse",  # a higher band than ever said, or ten times rarer than what was said
+    "no_data",  # the data of all its series has stopped
+    "data_returned",
+    "calm",  # all its series have been calm for the hold time
+    "flapping_held",  # they have, but a series keeps clearing and coming back: held twice as long
+    "silence_ended",  # the silence that withheld its notification has ended
+    "inhibition_ended",  # the ancestor's alert that withheld its notification has ended
+    "mute_outgrown",  # the silence is there, but does not cover all of the alert any more
+    "acknowledged",
+    "assigned",
+    "labelled",
+    "commented",
+    "resolved",  # a person has closed it
+)
+"""Every reason a transition may carry; no other word is used."""
+
+KEPT_REASONS: tuple[str, ...] = (
+    "waiting_for_window",  # provisional: its window is still open
+    "dark",  # still without data
+    "partly_dark",  # calm where there is data, but some series have none
+    "still_raising",
+    "between_thresholds",
+    "holding",  # calm, but not yet for the hold time
+)
+"""Why an alert stays as it is; makes no transition."""
+
+NEXT: dict[State, tuple[State, ...]] = {
+    "none": ("provisional", "open"),
+    "provisional": ("provisional", "open", "withdrawn", "cleared"),
+    "open": ("open", "no_data", "cleared"),
+    "no_data": ("no_data", "open", "cleared"),
+    "cleared": (),
+    "withdrawn": (),
+}
+"""Which state may follow which. ``provisional`` and ``no_data`` reach ``cleared`` only by a person's hand."""
+
+FINAL: tuple[State, ...] = ("cleared", "withdrawn")
+RANK: dict[Band, int] = {"grey": 0} | {band: i for i, band in enumerate(BANDS)}
+FLAP_HOLD_FACTOR = 2
+WORSE_CEILING_S = 1e12
+"""Recurrence intervals beyond it (30,000 years) are not told apart: nobody needs to hear that it grew again."""
+
+
+class Limits(Struct, frozen=True):
+    """Thresholds in force, as recurrence intervals of one series."""
+
+    raise_s: float
+    clear_s: float
+    hold_s: int
+    worse_ratio: float
+
+    @classmethod
+    def of(cls, lifecycle: Lifecycle, raise_s: float) -> Limits:
+        """The limits that go with a raise threshold."""
+        return cls(raise_s, lifecycle.clear_ratio * raise_s, lifecycle.hold_s, lifecycle.worse_ratio)
+
+
+class Case(Struct, frozen=True):
+    """What is known of one alert at ``now_s``."""
+
+    state: State
+    now_s: int
+    raising: bool = False  # in this window one of its series is above the raise threshold
+    joined: bool = False  # in this window a series has become part of it
+    due: bool = True  # provisional: the window it waits for has closed
+    calm_s: int = 0  # for how long all its series have been calm; 0: one of them is not
+    dark: bool = False  # none of its series has data
+    partly_dark: bool = False  # one of them has none
+    band: Band = "none"
+    said_band: Band = "none"  # highest band said so far
+    fresh_s: float = 0.0  # greatest fresh recurrence interval in this window
+    reference_s: float = 0.0  # what it is compared with; see incidents.Incident.reference_s
+    worse_s: int | None = None  # when it last got worse
+    flapping: bool = False  # one of its series has cleared again and again
+    held: bool = False  # flapping_held has been said
+
+
+class Step(NamedTuple):
+    """Next state and why; ``notify``: a person is to be told, unless the alert is muted."""
+
+    state: State
+    reason: str
+    notify: bool = False
+
+
+def at_early(case: Case, limits: Limits) -> Step:
+    """The step at a finding from a window still open; it can only make things worse."""
+    worse = got_worse(case, limits)
+    if case.state == "none":
+        return Step("provisional", "raised_early", True)
+    if case.state == "no_data":
+        return Step("open", "data_returned", worse)
+    if worse:
+        return Step(case.state, "worse", True)
+    return Step(case.state, "joined" if case.joined else "still_raising")
+
+
+def at_window(case: Case, limits: Limits) -> Step:
+    """The step at a closed window, for every alert there is."""
+    if case.state == "none":
+        return Step("open", "raised", True)
+    if case.state == "provisional":
+        return _provisional(case, limits)
+    if case.dark:
+        return Step("no_data", "no_data" if case.state == "open" else "dark")
+    worse = got_worse(case, limits)
+    if case.state == "no_data":
+        return Step("open", "data_returned", worse)
+    if worse:
+        return Step("open", "worse", True)
+    if case.joined:
+        return Step("open", "joined")
+    if case.calm_s == 0:
+        return Step("open", "still_raising" if case.raising else "between_thresholds")
+    return _calm(case, limits)
+
+
+def got_worse(case: Case, limits: Limits) -> bool:
+    """Whether it is materially worse than what was said: a higher band; or ``worse_ratio`` times rarer, said at most once an hour."""
+    if RANK[case.band] > RANK[case.said_band]:
+        return True
+    if case.worse_s is not None and case.now_s - case.worse_s < HOUR_S:
+        return False
+    fresh_s = min(case.fresh_s, max(WORSE_CEILING_S, limits.worse_ratio * limits.raise_s))
+    return fresh_s >= max(limits.raise_s, limits.worse_ratio * max(case.reference_s, limits.clear_s))
+
+
+def hold_s(limits: Limits, *, flapping: bool) -> int:
+    """How long an alert must be calm to clear."""
+    return limits.hold_s * FLAP_HOLD_FACTOR if flapping else limits.hold_s
+
+
+def clears_words(case: Case, limits: Limits, due_s: int) -> str:
+    """When the alert will clear, in words. ``due_s``: end of the window a provisional alert waits for."""
+    if case.state == "provisional":
+        return f"confirmed or withdrawn when the window that ends {minute_words(due_s)} closes"
+    if case.state in FINAL:
+        return ""
+    needed_s = hold_s(limits, flapping=case.flapping)
+    condition = f"clears when fresh risk stays below {recurrence_words(limits.clear_s)} for {span_words(needed_s)}"
+    if case.state == "no_data" or case.partly_dark:
+        return f"{condition}; not while data is missing"
+    return f"{condition}; earliest {minute_words(case.now_s + max(0, needed_s - case.calm_s))}"
+
+
+def minute_words(at_s: int) -> str:
+    """A time in ISO 8601, to the minute.
+
+    >>> minute_words(1_422_525_600)
+    '2015-01-29T10:00Z'
+    """
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def _provisional(case: Case, limits: Limits) -> Step:
+    if case.raising:
+        return Step("open", "confirmed", got_worse(case, limits))
+    if case.dark or not case.due:
+        return Step("provisional", "waiting_for_window")
+    return Step("withdrawn", "not_confirmed")
+
+
+def _calm(case: Case, limits: Limits) -> Step:
+    if case.partly_dark:
+        return Step("open", "partly_dark")
+    if case.calm_s < limits.hold_s:
+        return Step("open", "holding")
+    if case.calm_s < hold_s(limits, flapping=case.flapping):
+        return Step("open", "holding" if case.held else "flapping_held")
+    return Step("cleared", "calm")

@@ -1,0 +1,65 @@
+"""What withholds a notification: a silence that a person has set, or an ancestor's alert that says it already.
+
+Muting withholds notifications and nothing else: alerts are raised, followed and cleared as ever, and say who muted them.
+When the reason for muting goes away, an alert still open notifies once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from streams.core.incidents import Incident, Relations
+from streams.core.lifecycle import FINAL
+from streams.model import DAY_S
+
+SILENCES_MAX = 1_000
+SILENCE_S_MAX = 30 * DAY_S
+"""A silence must end: whoever needs it longer says so again."""
+
+
+class Silence(Struct, frozen=True):
+    """No notifications for an area with all below it, and for some signals (none named: all), until a time."""
+
+    id: str  # of the command that set it
+    actor: str
+    area: str
+    signals: tuple[str, ...]
+    until_s: int
+
+    def covers(self, incident: Incident, relations: Relations) -> bool:
+        """Whether all of an incident lies in its scope; an incident that reaches beyond is somebody else's, too."""
+        return relations.within(incident.area, self.area) and (not self.signals or set(incident.signals) <= set(self.signals))
+
+
+def muted_by(incident: Incident, silences: Iterable[Silence], others: Iterable[Incident], relations: Relations, now_s: int) -> str:
+    """What mutes an incident: "silence:<id>", the one that ends last; "alert:<id>", the highest and oldest; or nothing."""
+    covering = [silence for silence in silences if silence.covers(incident, relations)]
+    if covering:
+        return f"silence:{max(covering, key=lambda s: (s.until_s, s.id)).id}"
+    above = [other for other in others if _inhibits(other, incident, relations, now_s)]
+    if above:
+        return f"alert:{min(above, key=lambda o: (relations.level(o.area), o.onset_s, o.id)).id}"
+    return ""
+
+
+def _inhibits(other: Incident, incident: Incident, relations: Relations, now_s: int) -> bool:
+    """A recent alert with a series above this one's area and of the same signal or group; not if it is muted itself, for then nobody
+    was told. Where areas fold into one incident it is rare: the series would have joined.
+    """
+    if other.state in FINAL or other.muted_by or not relations.recent(other, now_s):
+        return False
+    groups = {relations.group(signal) for signal in incident.signals}
+    return any(
+        track.area != incident.area and relations.within(incident.area, track.area) and relations.group(track.signal) in groups
+        for track in other.tracks.values()
+    )
+
+
+def ended(muter: str, silences: Iterable[str]) -> str:
+    """The reason an alert that ``muter`` muted is muted no more."""
+    kind, _, name = muter.partition(":")
+    if kind == "alert":
+        return "inhibition_ended"
+    return "mute_outgrown" if name in silences else "silence_ended"

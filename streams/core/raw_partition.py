@@ -1,0 +1,115 @@
+"""What intake knows of one raw partition: how far it has come, and what it must remember to judge the next record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from streams.core.counters import Counters
+from streams.core.dedupe import DIGEST, Recent
+from streams.core.entries import Entries
+from streams.model import Span
+
+STATE_VERSION = 1
+GAP_MAX = 1024
+"""A wider gap between offsets begins a new run of digests; a narrower one is filled with zeros."""
+
+
+class Saved(Struct, frozen=True, array_like=True):
+    """A raw partition's state without its digests, for keeping."""
+
+    source: str
+    partition: int
+    position: int
+    watermark_s: int
+    newest_s: int
+    idle: bool
+    counters: list[tuple[int, int, int]]  # digest, time_s, count
+    entries: list[tuple[str, int, int]]  # signal, entry_s, number
+
+
+_rows = msgspec.msgpack.Decoder(list[Saved])
+
+
+class Partition:
+    """The state of ``raw.<source>/<partition>``; moved record by record."""
+
+    def __init__(self, source: str, partition: int, allowed_lateness_s: int, recent: Recent) -> None:
+        self.source, self.partition = source, partition
+        self.raw = raw_name(source, partition)
+        self.allowed_lateness_s = allowed_lateness_s
+        self.position = 0
+        self.watermark_s = self.newest_s = 0
+        self.idle = False
+        self.recent = recent
+        self.counters, self.entries = Counters(), Entries()
+
+    def advance(self, time_s: int, append_s: int) -> None:
+        """Time has come as far as the newest event, but no further than the log's own clock; never back."""
+        self.newest_s = max(self.newest_s, time_s)
+        self.watermark_s = max(self.watermark_s, min(self.newest_s, append_s) - self.allowed_lateness_s)
+
+    def span(self, first: int) -> Span:
+        """The stretch from offset ``first`` to the position."""
+        return Span(self.raw, self.source, first, self.position, self.watermark_s, self.newest_s, self.idle)
+
+    def save(self) -> bytes:
+        """The state in bytes; equal states give equal bytes."""
+        rows = self.counters.rows(), self.entries.rows()
+        return msgspec.msgpack.encode(Saved(self.source, self.partition, self.position, self.watermark_s, self.newest_s, self.idle, *rows))
+
+    def go_on(self, saved: Saved) -> None:
+        """Take up a saved state."""
+        self.position, self.watermark_s, self.newest_s, self.idle = saved.position, saved.watermark_s, saved.newest_s, saved.idle
+        self.counters.load(saved.counters)
+        self.entries.load(saved.entries)
+
+
+def raw_name(source: str, partition: int) -> str:
+    """How a raw partition is called in journals: ``raw.hotline/0``."""
+    return f"raw.{source}/{partition}"
+
+
+def encode_state(saved: Mapping[str, bytes]) -> bytes:
+    """One state of all raw partitions, by name: a version byte, then msgpack."""
+    return bytes((STATE_VERSION,)) + msgspec.msgpack.encode([msgspec.Raw(saved[raw]) for raw in sorted(saved)])
+
+
+def decode_state(state: bytes) -> list[Saved]:
+    """The partitions in a state.
+
+    Raises:
+        ValueError: of a version this code does not know, or damaged.
+    """
+    if not state or state[0] != STATE_VERSION:
+        what = f"version {state[0]}" if state else "no version: it is empty"
+        raise ValueError(f"intake state of {what}; this release reads version {STATE_VERSION}: run the release that wrote it, or newer")
+    try:
+        return _rows.decode(memoryview(state)[1:])
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"intake state is damaged: {error}") from None
+
+
+def digest_runs(marks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
+    """(first offset, 8 bytes for each offset from there) of (offset, digest) with offsets ascending."""
+    start = 0
+    for end in range(1, len(marks) + 1):
+        if end < len(marks) and marks[end][0] - marks[end - 1][0] <= GAP_MAX:
+            continue
+        first = marks[start][0]
+        column = np.zeros(marks[end - 1][0] - first + 1, DIGEST)
+        run = np.array(marks[start:end], np.uint64)
+        column[(run[:, 0] - np.uint64(first)).astype(np.int64)] = run[:, 1]
+        yield first, column.tobytes()
+        start = end
+
+
+def by_partition(digests: Iterable[tuple[str, int, bytes]]) -> dict[str, list[tuple[int, bytes]]]:
+    """Runs of digests by raw partition, ascending."""
+    runs: dict[str, list[tuple[int, bytes]]] = {}
+    for raw, first, column in digests:
+        runs.setdefault(raw, []).append((first, column))
+    return {raw: sorted(columns) for raw, columns in runs.items()}

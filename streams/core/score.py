@@ -1,0 +1,238 @@
+"""Score: a shard turns counts into findings. A deterministic state machine: ``apply``, ``snapshot``, ``restore``.
+
+    minutes ─► windows still open ──watermark──► closed: every bank scores, then learns ─► findings, scores
+                     └─► early findings: a count so high already that closing cannot take it back
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from detectors.base import Ints, Window
+from streams.columns import Cells, unpack
+from streams.core import packing
+from streams.core.areas import AreaTree
+from streams.core.judge import EMPTY, Judge, Judged
+from streams.core.shard import Bank, Layout
+from streams.core.windows import Open, index_of, window_at
+from streams.model import Closed, Counts, Finding, Scores
+from streams.settings import City
+
+OPEN_WINDOWS_MAX = 4096
+"""Windows a shard keeps open; beyond it the oldest closes without its watermark, counted as ``forced``."""
+AHEAD_MAX = 8
+"""Early findings look at most this many windows past the last closed one."""
+FLAG_P = 1e-3
+"""A series whose durations of a day or less are below it is scored in the next window too, counted or not."""
+SAY_AGAIN_RATIO = 10.0
+
+
+class Tally(Struct):
+    """What a shard could not do as usual, counted: late events put into longer durations, dropped, cells of no series, windows forced."""
+
+    amended: int = 0
+    late: int = 0
+    foreign: int = 0
+    forced: int = 0
+
+
+class Scored(Struct, frozen=True):
+    """What a shard has to say after a record."""
+
+    findings: tuple[Finding, ...] = ()
+    closed: tuple[Closed, ...] = ()
+    scores: tuple[Scores, ...] = ()
+
+
+class Shard:
+    """One district with its subtree, or the city's own level."""
+
+    def __init__(self, city: City, shard: str, tree: AreaTree) -> None:
+        self.city, self.name = city, shard
+        self.tally = Tally()
+        self._layout = Layout(city, shard, tree)
+        self._banks: list[Bank] = self._layout.banks()
+        self._judge = Judge(city, self._layout)
+        self._window_s = city.detection.window_s
+        self._open: dict[int, Open] = {}
+        self._blank = Open(self._layout.size)
+        self._marks: dict[str, int] = {}
+        self._newest: dict[str, int] = {}
+        self._next = -1  # index of the next window to close
+        self._first = -1  # index of the first one closed
+        self._number = 0
+
+    def apply(self, counts: Counts, cells: Cells | None = None) -> Scored:
+        """Take a record of the counts journal; records made for other shards only move time.
+
+        ``cells``: those of the record that are this shard's, where the caller has sorted them out already.
+        """
+        touched: list[int] = []
+        if counts.rollup == self._layout.root:
+            touched = self._take(counts, unpack(counts) if cells is None else cells)
+        for span in counts.spans:
+            self._marks[span.raw] = max(span.watermark_s, self._marks.get(span.raw, span.watermark_s))
+            self._newest[span.source] = max(span.newest_s, self._newest.get(span.source, span.newest_s))
+        findings: list[Finding] = []
+        closed: list[Closed] = []
+        scores: list[Scores] = []
+        for index in self._due():
+            findings += self._close(index, scores)
+            closed.append(Closed(self.name, (index + 1) * self._window_s, self._number, self._dark(index)))
+        for index in touched:
+            if self._next <= index < self._next + AHEAD_MAX and self._next >= 0:
+                findings += self._early(index)
+        return Scored(tuple(findings), tuple(closed), tuple(scores))
+
+    @property
+    def areas(self) -> tuple[str, ...]:
+        """Codes of the areas whose series this shard holds."""
+        return tuple(self._layout.area_at)
+
+    def snapshot(self) -> bytes:
+        """All state; aliases nothing."""
+        state = {
+            "open": {str(i): window.packed() for i, window in sorted(self._open.items())},
+            "marks": self._marks,
+            "newest": self._newest,
+            "at": [self._next, self._first, self._number],
+            "tally": msgspec.structs.astuple(self.tally),
+            "banks": [packing.pack(bank.detector.snapshot() | {"flagged.": bank.flagged}) for bank in self._banks],
+        }
+        return msgspec.msgpack.encode(state)
+
+    def restore(self, data: bytes) -> None:
+        """Go on from a snapshot taken with the same configuration."""
+        state = msgspec.msgpack.decode(data)
+        size = self._layout.size
+        self._open = {int(i): Open.unpacked(size, window) for i, window in state["open"].items()}
+        self._marks, self._newest = state["marks"], state["newest"]
+        self._next, self._first, self._number = state["at"]
+        self.tally = Tally(*state["tally"])
+        for bank, packed in zip(self._banks, state["banks"], strict=True):
+            arrays = packing.unpack(packed)
+            bank.flagged = arrays.pop("flagged.").astype(bool)
+            bank.detector.restore(arrays)
+
+    def _take(self, counts: Counts, cells: Cells) -> list[int]:
+        """Merge cells into open windows; returns the indices of those touched. Late cells amend what they still can."""
+        if not len(cells.n):
+            return []
+        areas = np.array([self._layout.area_index(code) for code in counts.areas], np.int64)
+        signals = np.array([self._layout.signal_at.get(name, -1) for name in counts.signals], np.int64)
+        area, signal = areas[cells.area], signals[cells.signal]
+        mine = (area >= 0) & (signal >= 0)
+        self.tally.foreign += int((signal < 0).sum())
+        index = index_of(cells.minute, self._window_s)
+        late = mine & (index < self._next)
+        for i in np.flatnonzero(late).tolist():
+            self._amend(int(area[i]), int(signal[i]), int(index[i]), int(cells.n[i]) - int(cells.batch[i]))
+        ready = mine & ~late
+        touched = np.unique(index[ready]).tolist()
+        for window in touched:
+            chosen = np.flatnonzero(ready & (index == window))
+            self._merge(window, area[chosen], signal[chosen], chosen, cells)
+        return touched
+
+    def _merge(self, window: int, area: Ints, signal: Ints, chosen: Ints, cells: Cells) -> None:
+        lineage = [self._layout.lineage[a] for a in area.tolist()]
+        source = np.repeat(np.arange(len(chosen)), [len(line) for line in lineage])
+        rows = np.concatenate(lineage) * len(self._layout.signals) + signal[source]
+        picked = chosen[source]
+        if window not in self._open:
+            self._open[window] = Open(self._layout.size)
+        columns = (cells.n, cells.batch, cells.total, cells.least, cells.most)
+        self._open[window].add(rows, *(column[picked] for column in columns))
+
+    def _amend(self, area: int, signal: int, index: int, n: int) -> None:
+        reached = False
+        for line in self._layout.lineage[area].tolist():
+            row = line * len(self._layout.signals) + signal
+            for bank in self._banks:
+                at = int(np.searchsorted(bank.rows, row))
+                if at < len(bank.rows) and bank.rows[at] == row:
+                    reached |= bank.detector.amend(self._next - index, at, n)
+        self.tally.amended += int(reached)
+        self.tally.late += int(not reached)
+
+    def _due(self) -> Sequence[int]:
+        """Windows that the watermark, or the bound on open ones, closes now."""
+        if set(self.city.raws) <= self._marks.keys():
+            reached = min(self._marks.values()) // self._window_s
+        elif len(self._open) > OPEN_WINDOWS_MAX:
+            reached = min(self._open)
+        else:
+            return ()
+        if self._next < 0:
+            self._first = self._next = min([reached, *self._open])
+        if len(self._open) > OPEN_WINDOWS_MAX:
+            forced = sorted(self._open)[-OPEN_WINDOWS_MAX]
+            self.tally.forced += max(0, forced - max(reached, self._next))
+            reached = max(reached, forced)
+        return range(self._next, reached)
+
+    def _close(self, index: int, scores: list[Scores]) -> list[Finding]:
+        window = window_at(index, self._window_s, self.city.timezone)
+        cells = self._open.pop(index, self._blank)
+        known = index - self._first >= self.city.detection.history_s // self._window_s
+        every = self._judge.wants_all(index)
+        judged = [self._score_bank(bank, window, cells, known=known, every=every) for bank in self._banks]
+        self._next = index + 1
+        table = Judged.joined(judged)
+        if len(table.rows):
+            scores.extend(self._judge.scores(table, window, every=every))
+        return self._found(table, window, early=False)
+
+    def _score_bank(self, bank: Bank, window: Window, cells: Open, *, known: bool, every: bool) -> Judged:
+        observed = bank.observed(cells)
+        rows = None if every else np.flatnonzero(bank.dense | (observed.n > 0) | bank.flagged)
+        p = np.ones(len(bank.rows))
+        flagged = np.zeros(len(bank.rows), bool)
+        judged = EMPTY
+        if rows is None or len(rows):
+            verdict = bank.detector.score(window, observed, rows)
+            judged = self._judge.judge(bank, verdict, cells, known=known)
+            p[verdict.rows] = judged.p.min(axis=1)
+            flagged[verdict.rows] = judged.fresh_s > self._window_s / FLAG_P
+        bank.detector.learn(window, observed, p)
+        bank.flagged = flagged
+        return judged
+
+    def _early(self, index: int) -> list[Finding]:
+        """Findings of a window still open: counts only grow, so they stand when it closes (unless corrected)."""
+        window = window_at(index, self._window_s, self.city.timezone)
+        cells = self._open[index]
+        known = index - self._first >= self.city.detection.history_s // self._window_s
+        found = []
+        for bank in self._banks:
+            rows = np.flatnonzero(cells.touched[bank.rows] & ~bank.dense)
+            if bank.kind != "count" or not len(rows):
+                continue
+            between = [window_at(i, self._window_s, self.city.timezone) for i in range(self._next, index)]
+            ahead = [(w, bank.observed(self._open.get(w.index, self._blank))) for w in between]
+            verdict = bank.detector.score(window, bank.observed(cells), rows, ahead)
+            table = self._judge.judge(bank, verdict, cells, known=known)
+            found.append(table.where(table.recurrence_s >= SAY_AGAIN_RATIO * cells.said[table.rows]))
+        table = Judged.joined(found)
+        findings = self._found(table, window, early=True)
+        for finding in findings:
+            row = self._layout.area_at[finding.area] * len(self._layout.signals) + self._layout.signal_at[finding.signal]
+            cells.said[row] = finding.recurrence_s
+        return findings
+
+    def _found(self, table: Judged, window: Window, *, early: bool) -> list[Finding]:
+        findings = self._judge.findings(table, window, first_number=self._number, early=early)
+        self._number += len(findings)
+        return findings
+
+    def _dark(self, index: int) -> tuple[str, ...]:
+        """Signals none of whose sources has said anything for ``no_data_for_s``."""
+        end_s = (index + 1) * self._window_s
+        silent = {s for s, newest_s in self._newest.items() if newest_s < end_s - self.city.lifecycle.no_data_for_s}
+        if not silent:
+            return ()
+        return tuple(signal for signal, sources in self.city.feeds.items() if silent.issuperset(sources))

@@ -1,0 +1,199 @@
+"""Runs score and decide over the past without a state folder: a table of counts, or raw records."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from msgspec import Struct
+
+from sinks.base import Batch
+from streams.columns import Cells, empty
+from streams.core.decide import Decide
+from streams.core.journal import pack
+from streams.core.pipeline import Scorer
+from streams.loading import flat_city
+from streams.model import DAY_S, MINUTE_S, Alert, Counts, Span, Transition
+from streams.settings import City, Detection
+from streams.shells import csvcounts
+from streams.shells.csvcounts import Plan, Table
+from streams.shells.engine import Engine
+from streams.shells.outputs import RunWriter
+from streams.shells.play import play
+from streams.shells.records import Stretch
+from streams.shells.store import Store
+
+RAW = "raw.counts/0"
+KEY = bytes(32)
+"""Backtests keep no digests beyond the run: a key that nobody must know has no use."""
+
+
+class Figures(Struct, frozen=True):
+    """What a backtest came to."""
+
+    days: float
+    windows: int
+    series: int
+    window_s: int
+    durations_s: tuple[int, ...]
+    missing: str
+    transitions: int
+    alerts: int
+    incidents: int
+    alerts_per_day: float
+    rejected: dict[str, int] = {}
+
+
+class _Count:
+    """Counts the transitions that pass by."""
+
+    name = "count"
+
+    def __init__(self) -> None:
+        self.transitions = self.alerts = 0
+        self.incidents: set[str] = set()
+
+    def write(self, batch: Batch) -> None:
+        for _, step in batch.transitions:
+            self.transitions += 1
+            self.alerts += step.notify
+            if step.notify:
+                self.incidents.add(step.alert_id)
+
+    def close(self) -> None: ...
+
+
+def backtest_counts(  # noqa: PLR0913 - the options of one command
+    path: Path,
+    out: Path,
+    *,
+    window_s: int | None = None,
+    durations_s: Sequence[int] = (),
+    missing: Literal["zero", "gap", "auto"] = "auto",
+    budget: float = 2.0,
+    score_all: bool = True,
+    base: Detection | None = None,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Figures:
+    """Score a table of counts window by window and write both files into ``out``.
+
+    Raises:
+        CountsFileError: the table cannot be used.
+        SettingsError: durations or budget are out of bounds.
+    """
+    table = csvcounts.read(path)
+    plan = csvcounts.plan(table, window_s=window_s, durations_s=durations_s, missing=missing)
+    city = flat_city(
+        areas=table.areas,
+        signals=table.signals,
+        window_s=plan.window_s,
+        durations_s=plan.durations_s,
+        budget=budget,
+        missing=plan.missing,
+        score_all=score_all,
+        **({"base": base} if base else {}),
+    )
+    count, writer = _Count(), RunWriter(out, city, shift_s=plan.shift_s)
+    scorer = Scorer(city)
+    decide = Decide(city, scorer.shards)
+    first_s = end_s = None
+    seq = windows = 0
+    last_s = max(time for time, _, _ in table.cells)
+    for counts in _journal(city, table, plan):
+        end_s = counts.spans[0].watermark_s
+        first_s = end_s - plan.window_s if first_s is None else first_s
+        batch = _apply(scorer, decide, counts, seq)
+        seq += len(batch.transitions)
+        for sink in (count, writer):
+            sink.write(batch)
+        windows += 1
+        progress((end_s - first_s) / max(1, last_s - plan.shift_s - first_s))
+    writer.close()
+    assert first_s is not None
+    assert end_s is not None
+    days = (end_s - first_s) / DAY_S
+    return Figures(
+        days=round(days, 3),
+        windows=(end_s - first_s) // plan.window_s,
+        series=len(table.areas) * len(table.signals),
+        window_s=plan.window_s,
+        durations_s=plan.durations_s,
+        missing=plan.missing,
+        transitions=count.transitions,
+        alerts=count.alerts,
+        incidents=len(count.incidents),
+        alerts_per_day=round(count.alerts / days, 4),
+    )
+
+
+def _journal(city: City, table: Table, plan: Plan) -> Iterator[Counts]:
+    """One ``Counts`` record a window, its watermark at the window's end, so that each closes at once."""
+    areas = {code: i for i, code in enumerate(table.areas)}
+    signals = {name: i for i, name in enumerate(table.signals)}
+    for offset, (start_s, counts) in enumerate(csvcounts.windows(table, plan)):
+        span = Span(RAW, "counts", offset, offset + 1, start_s + plan.window_s, start_s)
+        cells = _cells(start_s, counts, areas, signals)
+        yield pack(rollup=False, config_hash=city.intake_hash, spans=(span,), areas=table.areas, signals=table.signals, cells=cells)
+
+
+def _cells(start_s: int, counts: Mapping[tuple[str, str], int], areas: Mapping[str, int], signals: Mapping[str, int]) -> Cells:
+    rows = sorted((areas[area], signals[signal], n) for (area, signal), n in counts.items())
+    if not rows:
+        return empty()
+    area, signal, n = (np.array(column, np.int64) for column in zip(*rows, strict=True))
+    zeros = np.zeros(len(rows))
+    return Cells(
+        span=zeros.astype(np.uint16),
+        area=area.astype(np.uint32),
+        signal=signal.astype(np.uint16),
+        minute=np.full(len(rows), start_s // MINUTE_S, np.int32),
+        n=n.astype(np.int32),
+        batch=zeros.astype(np.int32),
+        total=zeros,
+        least=np.full(len(rows), np.nan),
+        most=np.full(len(rows), np.nan),
+    )
+
+
+def _apply(scorer: Scorer, decide: Decide, counts: Counts, seq: int) -> Batch:
+    scored = scorer.apply(counts)
+    transitions: list[Transition] = []
+    alerts: dict[str, Alert] = {}
+    for record in (*scored.findings, *scored.closed):
+        decided = decide.apply(record)
+        transitions += decided.transitions
+        alerts |= {alert.id: alert for alert in decided.alerts}
+    numbered = tuple(enumerate(transitions, seq + 1))
+    return Batch(scores=scored.scores, transitions=numbered, alerts=tuple(alerts.values()))
+
+
+def backtest_records(city: City, stretch: Stretch, out: Path, *, progress: Callable[[float], None] = lambda _: None) -> Figures:
+    """Play raw records through the whole engine, in a folder that is thrown away, and write both files into ``out``."""
+    count, writer = _Count(), RunWriter(out, city)
+    with tempfile.TemporaryDirectory(prefix="tocsin-backtest-") as folder:
+        store = Store(Path(folder), identity={}, durability="off")
+        engine = Engine(city, store, KEY, (count, writer))
+        engine.recover(stretch.first_s)
+        try:
+            for step in play(engine, stretch.records, stretch.first_s, stretch.end_s):
+                progress((step.now_s - stretch.first_s) / max(1, stretch.end_s - stretch.first_s))
+        finally:
+            writer.close()
+            store.close()
+    days = (stretch.end_s - stretch.first_s) / DAY_S
+    return Figures(
+        days=round(days, 3),
+        windows=(stretch.end_s - stretch.first_s) // city.detection.window_s,
+        series=len(city.areas) * len(city.signals),
+        window_s=city.detection.window_s,
+        durations_s=city.detection.durations_s,
+        missing=city.detection.missing,
+        transitions=count.transitions,
+        alerts=count.alerts,
+        incidents=len(count.incidents),
+        alerts_per_day=round(count.alerts / days, 4) if days else 0.0,
+        rejected=engine.meter.rejected(),
+    )

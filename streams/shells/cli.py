@@ -1,0 +1,328 @@
+"""The command line: ``main`` reads flags and hands over. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+COMMANDS = "tocsin.commands"
+OK, PROBLEMS, WRONG_USAGE = 0, 1, 2
+UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+BATCH_LINES = 20
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Tocsin watches a city's calls, complaints and cameras and says early when something is not normal.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Report as one line of JSON on stdout.")]
+CityName = Annotated[str, typer.Option("--city", help="A city that comes with Tocsin, or the path of a tocsin.yaml.")]
+
+
+class UsageError(Exception):
+    """Flags that do not go together; the message says what to do."""
+
+
+def main() -> None:
+    """Entry point: one clear line on stderr and a status, no traceback, for whatever can go wrong in operation."""
+    for point in entry_points(group=COMMANDS):
+        app.command(point.name)(point.load())
+    try:
+        app(standalone_mode=True)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        status = _status(error)
+        if status is None:
+            raise
+        typer.echo(f"tocsin: {error}", err=True)
+        sys.exit(status)
+
+
+def _status(error: Exception) -> int | None:
+    """Exit status of an operating error; None for a mistake of the programmer's, which keeps its traceback."""
+    from streams.loading import SettingsError
+    from streams.shells.csvcounts import CountsFileError
+
+    if isinstance(error, UsageError | SettingsError | CountsFileError):
+        return WRONG_USAGE
+    name = type(error).__name__
+    if name in {"RecordsError", "ServeError", "KeyFileError", "StoreError"}:
+        return WRONG_USAGE
+    if name in {"ReplayError", "StalledError", "SinkError"} or isinstance(error, OSError):
+        return PROBLEMS
+    return None
+
+
+@app.command(epilog="Example: tocsin demo boston --duration 30")
+def demo(  # noqa: PLR0913 - one parameter a flag
+    city: Annotated[str, typer.Argument(help="A city with a demo, or the path of a tocsin.yaml.")] = "boston",
+    once: Annotated[bool, typer.Option("--once", help="End when the replay has ended; with --json as fast as possible.")] = False,
+    json: Json = False,
+    speed: Annotated[str, typer.Option(help="Times real time (3600: an hour a second), or max.")] = "",
+    duration: Annotated[float, typer.Option(min=1.0, help="Seconds the whole replay takes when no speed is given.")] = 60.0,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the feed on 127.0.0.1; 0 takes a free one.")] = None,
+    days: Annotated[float | None, typer.Option(min=0.01, help="Play the first days only.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of a simulated city.")] = 1,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="Do not serve the feed.")] = False,
+    state: Annotated[Path | None, typer.Option(help="Keep the journals in this folder; it must be empty.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write alerts.ndjson and scores.csv into this folder.")] = None,
+) -> None:
+    """Play a city's recorded or simulated days, tell each alert in a line, and serve the feed."""
+    from streams.shells import demo as shell
+
+    options = shell.Options(
+        once=once,
+        json=json,
+        speed=_speed(speed),
+        duration_s=duration,
+        port=port,
+        days=days,
+        seed=seed,
+        serve=not no_serve,
+        state=state,
+        out=out,
+    )
+    raise typer.Exit(shell.run(_city(city), options))
+
+
+@app.command(epilog="Example: tocsin up --embedded --city hangzhou --state var/hangzhou --follow hotline=/var/log/hotline.ndjson")
+def up(  # noqa: PLR0913 - one parameter a flag
+    city: CityName,
+    state: Annotated[Path, typer.Option(help="Folder of the journals, key and token; made at first start.")],
+    embedded: Annotated[bool, typer.Option("--embedded", help="All in one process, journals in SQLite.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8311,
+    host: Annotated[str, typer.Option(help="127.0.0.1 only, in this version.")] = "127.0.0.1",
+    follow: Annotated[list[str] | None, typer.Option(help="SOURCE=FILE of JSON lines that is being written; may be repeated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write alerts.ndjson and scores.csv into this folder.")] = None,
+    no_clickhouse: Annotated[bool, typer.Option("--no-clickhouse", help="Do without the chDB tables.")] = False,
+) -> None:
+    """Run for good: POST /ingest/{source} takes records in, the page at / shows alerts. SIGTERM stops it, kill -9 loses nothing."""
+    from streams.shells import embedded as shell
+    from streams.shells.serve import check_host
+    from streams.shells.telemetry import set_up
+
+    if not embedded:
+        raise UsageError("up: this version has the embedded shell only; add --embedded")
+    check_host(host)
+    loaded = _city(city)
+    followed = [_followed(pair, sorted(loaded.sources)) for pair in follow or []]
+    set_up()
+    raise typer.Exit(shell.run(loaded, shell.Options(state, port, followed, out, not no_clickhouse)))
+
+
+@app.command(epilog="Example: tocsin backtest --counts complaints.csv --out run/ --budget 0.5")
+def backtest(  # noqa: PLR0913 - one parameter a flag
+    out: Annotated[Path, typer.Option(help="Folder for alerts.ndjson and scores.csv.")],
+    counts: Annotated[Path | None, typer.Option(help="CSV (.gz allowed) with the header time,area,signal,count; area and signal may be left out.")] = None,
+    events: Annotated[Path | None, typer.Option(help="Raw records: JSON lines of --source, or the CSV of the city's demo.")] = None,
+    source: Annotated[str, typer.Option(help="Source of the JSON lines of --events.")] = "",
+    city: Annotated[str, typer.Option(help="A city that comes with Tocsin; for --events.")] = "",
+    config: Annotated[str, typer.Option(help="Path of a tocsin.yaml: the city of --events, or the detection settings for --counts.")] = "",
+    json: Json = False,
+    window: Annotated[str, typer.Option(help="Window of --counts, such as 15m, 1h, 1d, 1w; found from the times when left out.")] = "",
+    durations: Annotated[str, typer.Option(help="Durations of --counts, such as 1h,1d,7d.")] = "",
+    budget: Annotated[float, typer.Option(min=0.0001, help="Bearable false alerts a day, for --counts.")] = 2.0,
+    missing: Annotated[Literal["auto", "zero", "gap"], typer.Option(help="What a window without a row is; auto: a gap if zeros are written out.")] = "auto",
+    scores: Annotated[Literal["all", "notable"], typer.Option(help="Which scores of --counts to write.")] = "all",
+) -> None:
+    """Run the same code over the past: a table of counts, or raw records."""
+    from streams.shells import backtest as shell
+
+    if (counts is None) == (events is None):
+        raise UsageError("backtest: give one of --counts and --events")
+    if city and config:
+        raise UsageError("backtest: --city and --config name the same thing; give one")
+    if counts is not None:
+        figures = shell.backtest_counts(
+            counts,
+            out,
+            window_s=_seconds("--window", window) if window else None,
+            durations_s=[_seconds("--durations", part) for part in durations.split(",")] if durations else (),
+            missing=missing,
+            budget=budget,
+            score_all=scores == "all",
+            base=_city(city or config).detection if city or config else None,
+        )
+    else:
+        assert events is not None
+        figures = shell.backtest_records(*_records(_city(city or config or "boston"), events, source), out)
+    _report(
+        figures,
+        f"{figures.windows} windows of {figures.window_s} s, {figures.series} series: {figures.alerts} alerts in {figures.incidents} incidents, "
+        f"{figures.alerts_per_day:g} alerts a day; files in {out}",
+        json=json,
+    )
+
+
+@app.command(epilog="Example: tocsin replay --journal var/hangzhou --out run/")
+def replay(
+    journal: Annotated[Path, typer.Option(help="State folder of a run that has been stopped.")],
+    out: Annotated[Path, typer.Option(help="Folder for alerts.ndjson and scores.csv.")],
+    json: Json = False,
+) -> None:
+    """Score and decide again what a state folder holds; every finding and transition must come out as recorded."""
+    from streams.shells import replay as shell
+
+    done = shell.replay(journal, out)
+    _report(done, f"{done.counts} counts, {done.findings} findings, {done.transitions} transitions, all as recorded; files in {out}", json=json)
+
+
+@app.command("check-config", epilog="Example: tocsin check-config config/boston/tocsin.yaml")
+def check_config(
+    city: Annotated[str, typer.Argument(help="Path of a tocsin.yaml, its folder, or the name of a city that comes with Tocsin.")],
+    json: Json = False,
+) -> None:
+    """Check a city's files whole: every problem with its file, line, key and remedy. Status 0: usable, 1: problems, 2: not found."""
+    from streams.loading import SettingsError, find_city, load
+
+    path = find_city(city)
+    try:
+        loaded = load(path)
+        problems = _later_problems(loaded)
+    except SettingsError as error:
+        loaded, problems = None, error.problems
+    if json:
+        _echo_json({"file": str(path), "ok": not problems, "problems": problems, "configuration": loaded.config_version if loaded else None})
+    elif problems or loaded is None:
+        typer.echo("\n".join(problems), err=True)
+    else:
+        what = f"{len(loaded.areas)} areas, {len(loaded.signals)} signals, {len(loaded.sources)} sources"
+        typer.echo(f"{path}: {loaded.title} can be used: {what}; configuration {loaded.config_version}")
+    raise typer.Exit(PROBLEMS if problems else OK)
+
+
+areas_app = typer.Typer(no_args_is_help=True, help="The tree of areas.", rich_markup_mode=None)
+app.add_typer(areas_app, name="areas")
+
+
+@areas_app.command("show", epilog="Example: tocsin areas show --city boston --depth 1")
+def areas_show(
+    city: CityName = "boston",
+    depth: Annotated[int, typer.Option(min=0, help="Levels below the city.")] = 1,
+    under: Annotated[str, typer.Option(help="Begin at this code.")] = "",
+    json: Json = False,
+) -> None:
+    """Print the tree: code, name and level, indented."""
+    from streams.core.areas import AreaTree
+
+    tree = AreaTree(_city(city).areas)
+    if under and under not in tree:
+        raise UsageError(f"--under {under}: this city has no such area; tocsin areas show --city {city} lists the districts")
+    top = under or tree.root.code
+    shown = [tree[code] for code in tree.subtree(top) if tree[code].level <= tree[top].level + depth]
+    if json:
+        _echo_json([{"code": area.code, "name": area.name, "level": area.level, "parent": area.parent} for area in shown])
+        return
+    for area in shown:
+        typer.echo(f"{'  ' * (area.level - tree[top].level)}{area.code}  {area.name}")
+
+
+@areas_app.command("check", epilog="Example: tocsin areas check --city hangzhou")
+def areas_check(city: CityName = "boston", json: Json = False) -> None:
+    """Check the tree and count its areas by level."""
+    from collections import Counter
+
+    from streams.core.areas import AreaTree
+
+    loaded = _city(city)
+    tree = AreaTree(loaded.areas)
+    levels = Counter(area.level for area in loaded.areas)
+    drawn = sum(1 for area in loaded.areas if area.geometry)
+    figures = {"areas": len(tree), "levels": {str(level): n for level, n in sorted(levels.items())}, "outlines": drawn, "library": len(loaded.library)}
+    if json:
+        _echo_json(figures)
+        return
+    by_level = ", ".join(f"{n} of level {level}" for level, n in sorted(levels.items()))
+    typer.echo(f"{loaded.title}: {len(tree)} areas ({by_level}), {drawn} with an outline, {len(loaded.library)} names in the address library")
+
+
+@app.command("version", epilog="Example: tocsin version")
+def show_version(json: Json = False) -> None:
+    """Print the version."""
+    try:
+        number = version("tocsin")
+    except PackageNotFoundError:
+        number = "not installed"
+    if json:
+        _echo_json({"version": number})
+    else:
+        typer.echo(f"tocsin {number}")
+
+
+def _city(name: str) -> Any:
+    from streams.loading import find_city, load
+
+    return load(find_city(name))
+
+
+def _later_problems(city: Any) -> list[str]:
+    """What only the detectors themselves can say."""
+    from streams.core.configure import check
+
+    return list(check(city))
+
+
+def _records(city: Any, path: Path, source: str) -> tuple[Any, Any]:
+    from streams.shells.records import lines_stretch, recorded_stretch
+
+    if source:
+        return city, lines_stretch(city, source, path)
+    if city.demo is None or not city.demo.route.sources:
+        raise UsageError(f"backtest: {city.name} has no route for CSV rows; give --source, one of {', '.join(sorted(city.sources))}")
+    return city, recorded_stretch(city, path)
+
+
+def _followed(pair: str, sources: list[str]) -> tuple[str, Path]:
+    source, equals, path = pair.partition("=")
+    if not equals or source not in sources:
+        raise UsageError(f"--follow {pair}: write SOURCE=FILE, the source one of {', '.join(sources)}")
+    return source, Path(path)
+
+
+def _speed(text: str) -> float | None:
+    if not text:
+        return None
+    if text == "max":
+        return 0.0
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise UsageError(f"--speed {text}: write a number above 0, or max")
+    return speed
+
+
+def _seconds(flag: str, text: str) -> int:
+    text = text.strip()
+    number, unit = text[:-1], text[-1:]
+    if not number.isdigit() or unit not in UNITS_S or int(number) == 0:
+        raise UsageError(f"{flag} {text}: write a duration such as 15m, 1h, 1d or 1w")
+    return int(number) * UNITS_S[unit]
+
+
+def _report(figures: Any, words: str, *, json: bool) -> None:
+    if json:
+        import msgspec
+
+        _echo_json(msgspec.to_builtins(figures))
+    else:
+        typer.echo(words)
+
+
+def _echo_json(body: object) -> None:
+    import orjson
+
+    typer.echo(orjson.dumps(body).decode())
+
+
+if __name__ == "__main__":
+    main()

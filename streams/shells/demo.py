@@ -1,0 +1,203 @@
+"""``tocsin demo``: plays a stretch of a city's life through the whole pipeline, says each alert in a line, and what was caught."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+from typing import ClassVar, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from sinks.base import Batch, Sink
+from streams.core.areas import AreaTree
+from streams.core.explain import recurrence_words
+from streams.model import Transition
+from streams.settings import City
+from streams.shells.cockpit import build_app
+from streams.shells.keys import load_token
+from streams.shells.opening import Opened
+from streams.shells.outputs import RunWriter
+from streams.shells.play import Pace, play
+from streams.shells.records import RecordsError, Stretch, demo_stretch
+from streams.shells.serve import Server, ServeError
+from streams.shells.summary import Played, Summary, Told, summarise
+
+PORT = 8311
+COLOURS = {"red": "bold red", "orange": "dark_orange", "yellow": "yellow", "blue": "cyan"}
+
+
+class Options(NamedTuple):
+    """What the command line asked for. ``speed``: times real time, 0 as fast as possible, None: so that all takes ``duration_s``."""
+
+    once: bool = False
+    json: bool = False
+    speed: float | None = None
+    duration_s: float = 60.0
+    port: int | None = None
+    days: float | None = None
+    seed: int = 1
+    serve: bool = True
+    state: Path | None = None
+    out: Path | None = None
+
+
+class Lines:
+    """A sink that says each notifying transition in one line."""
+
+    name: ClassVar[str] = "lines"
+
+    def __init__(self, city: City, console: Console) -> None:
+        self._zone = ZoneInfo(city.timezone)
+        self._tree = AreaTree(city.areas)
+        self._titles = {signal.name: signal.title for signal in city.signals}
+        self._console = console
+
+    def write(self, batch: Batch) -> None:
+        for _, step in batch.transitions:
+            if step.notify:
+                self._console.print(self.line(step), soft_wrap=True, highlight=False)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def line(self, step: Transition) -> str:
+        """Local time, band, place, signals, why, and how rarely chance alone does this."""
+        at = datetime.fromtimestamp(step.at_s, self._zone).strftime("%Y-%m-%d %H:%M")
+        band = f"[{COLOURS.get(step.band, 'default')}]{step.band:<6}[/]"
+        signals = ", ".join(self._titles.get(name, name) for name in step.signals)
+        chance = "" if "by chance" in step.why else f" By chance {recurrence_words(step.recurrence_s)}."
+        reason = "" if step.reason == "raised" else f" ({step.reason.replace('_', ' ')})"
+        return f"{at}  {band}  {escape(self._tree.path_name(step.area))}  {escape(signals)}{reason}: {escape(step.why + chance)}"
+
+
+def run(city: City, options: Options) -> int:
+    """Play, report, and go on serving until interrupted unless asked not to.
+
+    Raises:
+        RecordsError: nothing to play.
+        StoreError, ServeError, KeyFileError: folder, port or key cannot be used.
+    """
+    stretch = demo_stretch(city, days=options.days, seed=options.seed)
+    console = Console(stderr=options.json)
+    told = Told()
+    with ExitStack() as stack:
+        folder = options.state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-demo-")))
+        sinks: list[Sink] = [told]
+        if not options.json:
+            sinks.append(Lines(city, console))
+        if options.out is not None:
+            sinks.append(RunWriter(options.out, city))
+        opened = Opened(city, folder, durability="off", now_s=stretch.first_s, sinks=sinks)
+        stack.callback(opened.close)
+        if opened.store.newest("counts") > 1:
+            raise RecordsError(f"{folder}: holds a run already; give an empty folder to --state")
+        server = _serve(opened, folder, stretch, options)
+        if server is not None:
+            stack.callback(server.stop)
+            console.print(f"{city.title}: the feed is at {server.url}", soft_wrap=True, highlight=False)
+        summary = _play(city, opened, stretch, options, told, console)
+        if options.state is not None:
+            opened.engine.checkpoint(stretch.end_s)
+        _report(summary, options, console)
+        if server is not None and not options.once:
+            console.print(f"Still serving {server.url}; Ctrl-C ends it.", soft_wrap=True, highlight=False)
+            with contextlib.suppress(KeyboardInterrupt):
+                Event().wait()
+    return 0
+
+
+def _serve(opened: Opened, folder: Path, stretch: Stretch, options: Options) -> Server | None:
+    """The feed's server; without a port asked for, a free one when the usual one is taken."""
+    if not options.serve or (options.once and options.json):
+        return None
+    app = build_app(opened, token=load_token(folder), now_s=lambda: stretch.end_s, ingest=False)
+    if options.port is not None:
+        return Server(app, options.port)
+    try:
+        return Server(app, PORT)
+    except ServeError:
+        return Server(app, 0)
+
+
+def _play(city: City, opened: Opened, stretch: Stretch, options: Options, told: Told, console: Console) -> Summary:
+    started = time.monotonic()
+    pace = _pace(stretch, options)
+    fed = 0
+    with _progress(console, stretch) as moved:
+        for step in play(opened.engine, stretch.records, stretch.first_s, stretch.end_s):
+            fed = step.fed
+            moved(step.now_s)
+            if pace is not None and (wait_s := pace.wait_s(step.now_s)) > 0:
+                Event().wait(wait_s)
+    meter = opened.engine.meter
+    played = Played(
+        fed, stretch.first_s, stretch.end_s, meter.duplicate.total(), meter.late.total(), meter.rejected(), time.monotonic() - started
+    )
+    return summarise(city, played, told.steps, stretch.expected)
+
+
+def _pace(stretch: Stretch, options: Options) -> Pace | None:
+    speed = options.speed
+    if speed is None and options.once and options.json:
+        speed = 0.0
+    if speed == 0.0:
+        return None
+    if speed is not None:
+        return Pace(stretch.first_s, stretch.end_s, (stretch.end_s - stretch.first_s) / speed, (), time.monotonic)
+    storms = [(event.start_s, event.end_s) for event in stretch.expected]
+    return Pace(stretch.first_s, stretch.end_s, options.duration_s, storms, time.monotonic)
+
+
+class _Moved:
+    """Moves the bar, if there is one."""
+
+    def __init__(self, progress: Progress | None, stretch: Stretch) -> None:
+        self._progress = progress
+        self._first_s = stretch.first_s
+        self._task = progress.add_task("", total=stretch.end_s - stretch.first_s) if progress else None
+
+    def __call__(self, now_s: int) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=now_s - self._first_s)
+
+
+@contextmanager
+def _progress(console: Console, stretch: Stretch) -> Iterator[_Moved]:
+    """A bar on a terminal, nothing elsewhere."""
+    if not console.is_terminal:
+        yield _Moved(None, stretch)
+        return
+    with Progress(TextColumn("playing"), BarColumn(), TextColumn("{task.percentage:.0f}%"), TimeElapsedColumn(), console=console, transient=True) as bar:
+        yield _Moved(bar, stretch)
+
+
+def _report(summary: Summary, options: Options, console: Console) -> None:
+    if options.json:
+        Console().out(orjson.dumps(msgspec.to_builtins(summary)).decode(), highlight=False)
+        return
+    for line in report_lines(summary):
+        console.print(escape(line), soft_wrap=True, highlight=False)
+
+
+def report_lines(summary: Summary) -> Sequence[str]:
+    """The summary in words."""
+    lines = [
+        f"{summary.events} records of {summary.days:g} days in {summary.seconds:g} s: {summary.alerts} alerts in {summary.incidents} incidents, "
+        f"{summary.alerts_per_day:g} a day over the {summary.days_judged:g} days after the start ({summary.cold_start_alerts} before that).",
+    ]
+    lines += [f"caught {hit.event} {hit.delay_h:g} h after its start" for hit in summary.caught]
+    lines += [f"missed {event}" for event in summary.missed]
+    if summary.rejected:
+        lines.append("not counted: " + ", ".join(f"{n} {reason}" for reason, n in summary.rejected.items()))
+    return lines

@@ -1,0 +1,113 @@
+"""Plays records of the past through the engine, with a clock that goes by their times and not by the wall's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from threading import Event
+from typing import NamedTuple
+
+from streams.model import HOUR_S, MINUTE_S
+from streams.settings import City
+from streams.shells.engine import Engine
+from streams.shells.records import Record
+
+STEPS_A_WINDOW = 4
+STORM_WEIGHT = 20.0
+WAIT_S = 0.05
+WAITS_MAX = 1200
+
+
+class StalledError(Exception):
+    """A sink would not take what was played."""
+
+
+class Step(NamedTuple):
+    """Where the play has come to."""
+
+    now_s: int
+    fed: int  # records so far
+
+
+def step_length_s(city: City) -> int:
+    """Seconds of the city's time between two looks at it; the same for every speed, so that every speed has the same outputs."""
+    return max(MINUTE_S, city.detection.window_s // STEPS_A_WINDOW)
+
+
+def play(engine: Engine, records: Iterable[Record], first_s: int, end_s: int) -> Iterator[Step]:
+    """Feed records step by step, then let time pass until the last window has closed.
+
+    Raises:
+        StalledError: a sink was away for a minute.
+    """
+    step_s = step_length_s(engine.city)
+    now_s = first_s // step_s * step_s
+    fed = 0
+    chunk: list[Record] = []
+    for record in records:
+        while record.at_s >= now_s + step_s:
+            now_s += step_s
+            fed += _advance(engine, chunk, now_s)
+            chunk = []
+            yield Step(now_s, fed)
+        chunk.append(record)
+    settled_s = end_s + _tail_s(engine.city)
+    while now_s < settled_s:
+        now_s += step_s
+        fed += _advance(engine, chunk, now_s)
+        chunk = []
+        yield Step(min(now_s, end_s), fed)
+
+
+def _advance(engine: Engine, chunk: Sequence[Record], now_s: int) -> int:
+    for source in sorted({record.source for record in chunk}):
+        mine = [record for record in chunk if record.source == source]
+        engine.ingest(source, [record.payload for record in mine], [record.at_s for record in mine])
+    engine.idle(now_s)
+    engine.drain(now_s)
+    if engine.tick(now_s):
+        engine.drain(now_s)
+    _wait_for_sinks(engine, now_s)
+    return len(chunk)
+
+
+def _wait_for_sinks(engine: Engine, now_s: int) -> None:
+    for _ in range(WAITS_MAX):
+        if not engine.waiting:
+            return
+        Event().wait(WAIT_S)
+        engine.drain(now_s)
+    raise StalledError("a sink did not take the outputs for a minute; see the log for which")
+
+
+def _tail_s(city: City) -> int:
+    """Time that must pass after the last record until all windows with it are closed."""
+    late = max((source.allowed_lateness_s + source.idle_after_s for source in city.sources.values()), default=0)
+    return city.detection.window_s + late + HOUR_S
+
+
+class Pace:
+    """Spreads a play over a wall budget, slower where something is known to happen.
+
+    ``weights`` are (start_s, end_s) stretches that get ``STORM_WEIGHT`` times the wall time of others.
+    """
+
+    def __init__(self, first_s: int, end_s: int, budget_s: float, storms: Iterable[tuple[int, int]], monotonic: Callable[[], float]) -> None:
+        self._first_s, self._at_s = first_s, first_s
+        self._storms = [(max(start, first_s), min(end, end_s)) for start, end in storms if end > first_s and start < end_s]
+        self._budget_s = budget_s
+        self._monotonic = monotonic
+        self._started = monotonic()
+        self._done = 0.0
+        self._total = self._weight(first_s, end_s)
+
+    def wait_s(self, now_s: int) -> float:
+        """How long to wait after the play has come to ``now_s``; 0 when it is behind its time."""
+        if now_s > self._at_s:
+            self._done += self._weight(self._at_s, now_s)
+            self._at_s = now_s
+        due = self._started + self._budget_s * min(1.0, self._done / self._total if self._total else 1.0)
+        return max(0.0, due - self._monotonic())
+
+    def _weight(self, start_s: int, end_s: int) -> float:
+        stormy = sum(max(0, min(end, end_s) - max(start, start_s)) for start, end in self._storms)
+        return (end_s - start_s) + (STORM_WEIGHT - 1) * stormy

@@ -1,0 +1,82 @@
+"""What all tests share: parts that a machine may lack, and how hypothesis draws.
+
+A test that needs something beyond the Python environment says so: ``@pytest.mark.needs("make")``. Where the part is
+missing, the test is skipped and the run's last lines name what was not tested and what to install. Under STRICT=1
+(continuous integration) nothing may be skipped, whatever the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+STRICT = os.environ.get("STRICT", "") not in {"", "0"}
+
+
+class Part(NamedTuple):
+    """Something a test may need: how to see it, and what to do where it is missing."""
+
+    present: Callable[[], bool]
+    remedy: str
+
+
+PARTS: dict[str, Part] = {
+    "make": Part(lambda: shutil.which("make") is not None, "apt-get install make"),
+}
+
+missing: Counter[str] = Counter()
+
+settings.register_profile("tocsin", deadline=None, derandomize=STRICT, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tocsin")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"needs(part): skipped where the part is missing; one of {', '.join(sorted(PARTS))}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        (name,) = marker.args
+        part = PARTS.get(name)
+        if part is None:
+            pytest.fail(f"{item.nodeid} needs {name!r}, which tests/conftest.py does not know; it knows {sorted(PARTS)}", pytrace=False)
+        if not part.present():
+            missing[name] += 1
+            pytest.skip(f"needs {name}: {part.remedy}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    report = yield
+    if STRICT and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped under STRICT=1: {reason_of(report)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    report = yield
+    if STRICT and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skipped under STRICT=1: {reason_of(report)}"
+    return report
+
+
+def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """The words after ``Skipped:`` of a report's (path, line, reason)."""
+    return str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if missing:
+        what = ", ".join(f"{name} ({n} {'test' if n == 1 else 'tests'})" for name, n in sorted(missing.items()))
+        terminalreporter.write_line(
+            f"not tested: {what}; install: {'; '.join(PARTS[name].remedy for name in sorted(missing))}", yellow=True
+        )

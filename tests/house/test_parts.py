@@ -1,0 +1,64 @@
+"""A missing part is skipped and named at the end; under STRICT=1 it fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFTEST = Path(__file__).parent.parent / "conftest.py"
+ROOT = CONFTEST.parent.parent
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """Run pytest on a test file's text with this project's conftest; ``strict`` and an empty PATH on request."""
+
+    def _run(text: str, *, strict: bool) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "conftest.py").write_text(CONFTEST.read_text())
+        (tmp_path / "pytest.ini").write_text("[pytest]\n")
+        (tmp_path / "test_planted.py").write_text(text)
+        env = {**os.environ, "PATH": "", "STRICT": "1" if strict else ""}
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60)
+
+    return _run
+
+
+NEEDS_MAKE = "import pytest\n\n@pytest.mark.needs('make')\ndef test_it():\n    assert True\n"
+
+
+def test_a_missing_part_is_skipped_and_named_with_its_remedy(run):
+    done = run(NEEDS_MAKE, strict=False)
+    assert done.returncode == 0
+    assert "1 skipped" in done.stdout
+    assert "not tested: make (1 test); install: apt-get install make" in done.stdout
+
+
+def test_a_missing_part_fails_a_strict_run(run):
+    done = run(NEEDS_MAKE, strict=True)
+    assert done.returncode == 1
+    assert "skipped under STRICT=1" in done.stdout
+    assert "not tested: make" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import pytest\n\ndef test_it():\n    pytest.skip('not today')\n",
+        "import pytest\n\npytest.importorskip('no_such_module')\n\ndef test_it():\n    assert True\n",
+    ],
+    ids=["in a test", "of a module"],
+)
+def test_any_skip_fails_a_strict_run_only(run, text):
+    assert run(text, strict=False).returncode in {0, 5}
+    assert run(text, strict=True).returncode not in {0, 5}
+
+
+def test_a_part_nobody_knows_is_refused(run):
+    done = run(NEEDS_MAKE.replace("'make'", "'mkae'"), strict=False)
+    assert done.returncode == 1
+    assert "needs 'mkae', which tests/conftest.py does not know" in done.stdout
