@@ -31,6 +31,7 @@ _Z_STEP = 1.0 / 1024  # means are summed in these steps, so that sums are exact 
 _Z_LASTING = 1.0  # a longer duration or a rise speaks only while the newest reading itself is this far out
 _RISE_MIN = 48  # differences seen before a rise is judged
 _RISE_MEMORY = 2000.0
+_RISE_SCALE_MIN = 0.02
 _MEDIAN_VAR = 1.57  # variance of a median of n normal values, times n
 _MAD_TO_SD = 1.4826
 _HOUR_PRIOR = 10.0  # cells' worth of the series' scale in that of an hour
@@ -88,7 +89,7 @@ class Levels:
         self._rises = np.zeros((2, self._size))  # number, mean square of differences of z
         self._episodes = np.zeros((3, self._size))  # windows judged, episodes begun (both discounted), in one now
         self._z = np.full(self._size, np.nan)  # of the window learned last
-        self._predictions = np.full((2, 4 * self._slots + 4, self._size), np.nan)  # of this block and the next
+        self._predictions = np.full((2, 6 * self._slots + 4, self._size), np.nan)  # of this block and the next
         self._predictions[:, -1] = 0.0
 
     def score(self, window: Window, observed: Observed, rows: Ints | None = None, ahead: Sequence[tuple[Window, Observed]] = ()) -> Verdict:
@@ -173,9 +174,9 @@ class Levels:
         mean = np.divide(observed.total, observed.n, out=np.full(self._size, np.nan), where=observed.n > 0)
         value = np.where(self._sign > 0, observed.most, np.where(self._sign < 0, observed.least, mean))
         value = np.where(observed.present & (np.abs(value) < READING_MAX), value, np.nan)
-        slots, slot = self._slots, window.hour * self._slots // 24
-        centre = prediction[slot + (slots if window.weekday >= 5 else 0)]
-        up, down = prediction[2 * slots + slot], prediction[3 * slots + slot]
+        slots = self._slots
+        slot = window.hour * slots // 24 + (slots if window.weekday >= 5 else 0)
+        centre, up, down = prediction[slot], prediction[2 * slots + slot], prediction[4 * slots + slot]
         away = value - centre
         z = away / np.where(away > 0, up, down)
         known = np.isfinite(z)
@@ -236,13 +237,13 @@ class Levels:
         self._cells[row], self._flagged[row] = np.nan, False
 
     def _publish(self) -> Floats:
-        """Centres on working days and on weekends, scales up and down, each by slot; least p, excess, scale of a rise, ready."""
+        """Centres, scales up, scales down, each by kind of day and slot; least p, excess of episodes, scale of a rise, ready."""
         cells = self._cells.transpose(2, 1, 0).copy()
         flagged = self._flagged.transpose(2, 1, 0)
         number = np.isfinite(cells).sum(axis=(1, 2))
         believed = flagged.sum(axis=(1, 2)) > self._accept_part * np.maximum(number, 1)
         base = _baseline(cells, self._weekend.T, flagged & ~believed[:, None, None], self._df)
-        rise = np.where(self._rises[0] >= _RISE_MIN, np.maximum(np.sqrt(self._rises[1]), 0.25), np.nan)
+        rise = np.where(self._rises[0] >= _RISE_MIN, np.maximum(np.sqrt(self._rises[1]), _RISE_SCALE_MIN), np.nan)
         windows, begun, _ = self._episodes
         excess = np.maximum((1.0 + begun) / (1.0 + _EPISODE_P * windows), 1.0)
         ready = np.where(number >= self._cells_min, 1.0, np.nan)
@@ -250,32 +251,33 @@ class Levels:
 
 
 def _baseline(cells: Floats, weekend: Bools, flagged: Bools, df: float) -> Floats:
-    """Centres, scales and least p (4K + 1, S) from cells (S, K slots, H blocks); ``weekend`` (K, H)."""
+    """Centres, scales up and down, each on working days and weekends, and least p (6K + 1, S), from cells (S, K slots, H blocks)."""
     size = len(cells)
+    flat = (size, -1)
     number = np.isfinite(cells).sum(axis=-1)
-    overall = _middle(cells.reshape(size, -1))[:, None]
-    hourly = _middle(cells)
-    noise = _spread((cells - hourly[:, :, None]).reshape(size, -1))[:, None]
+    kinds = [np.where(kind, cells, np.nan) for kind in (~weekend, weekend)]
+    apart = np.where(weekend, *(_middle(kind)[:, :, None] for kind in kinds[::-1]))
+    noise = _spread((cells - apart).reshape(flat))[:, None]
+    overall, hourly = _middle(cells.reshape(flat))[:, None], _middle(cells)
     shift, doubt = _shrunk(hourly - overall, number, noise)
     usual = overall + shift
     centres, doubts = [], []
-    for kind in (~weekend, weekend):
-        part = np.where(kind, cells - usual[:, :, None], np.nan)
-        moved, unsure = _shrunk(_middle(part), np.isfinite(part).sum(axis=-1), noise)
+    for kind in kinds:
+        moved, unsure = _shrunk(_middle(kind - usual[:, :, None]), np.isfinite(kind).sum(axis=-1), noise)
         centres.append(usual + moved)
-        doubts.append(unsure)
+        doubts.append(doubt + unsure)
     away = cells - np.where(weekend, centres[1][:, :, None], centres[0][:, :, None])
-    spread = _spread(away.reshape(size, -1))[:, None]
+    spread = _spread(away.reshape(flat))[:, None]
     own = np.nan_to_num(_MAD_TO_SD * _middle(np.abs(away)))
     scale = (number * own + _HOUR_PRIOR * spread) / (number + _HOUR_PRIOR)
     floor = _CONSTANT * np.maximum(np.abs(overall), _CONSTANT)
     constant = spread <= floor
-    scale = np.maximum(np.sqrt(scale**2 + doubt + np.maximum(*doubts)), floor)
-    z = np.where(flagged, np.nan, away / scale[:, :, None]).reshape(size, -1)
-    up, down = (np.where(constant, scale, scale * _reach(side, df)[:, None]) for side in (z, -z))
+    scales = [np.maximum(np.sqrt(scale**2 + unsure), floor) for unsure in doubts]
+    z = np.where(flagged, np.nan, away / np.where(weekend, scales[1][:, :, None], scales[0][:, :, None])).reshape(flat)
+    sides = [np.where(constant, 1.0, _reach(side, df)[:, None]) for side in (z, -z)]
     changes = (np.abs(away) > floor[:, :, None]).sum(axis=(1, 2))
     least = np.where(constant[:, 0], (1.0 + changes) / (1.0 + number.sum(axis=1)), 0.0)
-    return np.concatenate((centres[0].T, centres[1].T, up.T, down.T, least[None]))
+    return np.concatenate([table.T for table in (*centres, *(scale * side for side in sides for scale in scales))] + [least[None]])
 
 
 def _shrunk(away: Floats, number: Ints, noise: Floats) -> tuple[Floats, Floats]:

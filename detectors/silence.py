@@ -95,14 +95,14 @@ class Silence:
         step = self._step(window, observed)
         prediction = self._prediction(window)
         seen, mean, variance, applies = self._totals([self._sums[self._place]], step, prediction, slice(None))
-        known = observed.present
-        low = np.where(known, applies & (_at_most(seen, mean, variance) < _LOW_P), self._low)
-        self._episodes += self._low & ~low
+        judged = step[0] > 0
+        low = np.where(observed.present, applies & (_at_most(seen, mean, variance) < _LOW_P), self._low)
+        self._episodes += self._low & ~low & judged
         self._low = low
         self._judged += step[0]
         self._place = (self._place + 1) % self._length
         self._sums[self._place] = self._sums[(self._place - 1) % self._length] + step
-        self._learn_rate(window, observed, known & (p < self._flag_p) & (step[0] > 0))
+        self._learn_rate(window, observed, judged & (p < self._flag_p))
         self._last = window.index
         if (window.index + 1) % self.block == 0:
             self._finish_block()

@@ -71,7 +71,8 @@ class Metrics:
 
     def text(self) -> bytes:
         """The OpenMetrics exposition, as ``CONTENT_TYPE`` says."""
-        return generate_latest(self.registry)
+        text: bytes = generate_latest(self.registry)  # type: ignore[no-untyped-call]
+        return text
 
     def config(self, city: str, version: str) -> None:
         """The configuration in force."""

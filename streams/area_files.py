@@ -85,15 +85,15 @@ def read_areas(path: Path, timezone: str, leaf_population_min: int, problems: Pr
         if len(rows) > AREAS_MAX:
             problems.add(str(path), line, f"more than {AREAS_MAX} areas; leave the finest level out")
             break
-    before = len(problems.found)
+    before = len(problems)
     _check_tree(str(path), rows, problems)
-    if len(problems.found) == before:
+    if len(problems) == before:
         _check_leaves(str(path), rows, leaf_population_min, problems)
     return tuple(row.area for row in rows)
 
 
 def _area(file: str, line: int, cells: Mapping[str, str], timezone: str, problems: Problems) -> Area | None:
-    found = len(problems.found)
+    found = len(problems)
 
     def refuse(column: str, remedy: str) -> None:
         problems.add(file, line, f"{column}: {cells.get(column, '')!r} {remedy}")
@@ -118,7 +118,7 @@ def _area(file: str, line: int, cells: Mapping[str, str], timezone: str, problem
         refuse("valid_to", "is not after valid_from; valid_to is the first day on which the area is no more")
     if cells.get("synthetic", "") not in {"", "true", "false"}:
         refuse("synthetic", "is neither true nor false; write one of the two")
-    if len(problems.found) > found:
+    if len(problems) > found:
         return None
     return Area(
         code=cells["code"],
@@ -144,7 +144,9 @@ def _check_tree(file: str, rows: list[Row], problems: Problems) -> None:
         problems.add(file, 2, "parent: no area is without a parent; leave the city's parent empty")
     for row in roots[1:]:
         problems.add(
-            file, row.line, f"parent: {row.area.code!r} is a second root beside {roots[0].area.code!r} (line {roots[0].line}); name its parent"
+            file,
+            row.line,
+            f"parent: {row.area.code!r} is a second root beside {roots[0].area.code!r} (line {roots[0].line}); name its parent",
         )
     if roots and roots[0].area.level != 0:
         problems.add(file, roots[0].line, f"level: the root {roots[0].area.code!r} has level {roots[0].area.level}; write 0")
@@ -162,7 +164,9 @@ def _check_parent(file: str, row: Row, first: Mapping[str, Row], problems: Probl
     seen, above = {area.code}, parent
     while above.area.parent is not None and above.area.parent in first:
         if above.area.code in seen:
-            problems.add(file, row.line, f"parent: {area.code!r} lies inside itself (by way of {area.parent!r}); correct one of the parents")
+            problems.add(
+                file, row.line, f"parent: {area.code!r} lies inside itself (by way of {area.parent!r}); correct one of the parents"
+            )
             return
         seen.add(above.area.code)
         above = first[above.area.parent]
@@ -206,7 +210,9 @@ def read_library(path: Path, codes: frozenset[str], problems: Problems) -> dict[
         elif code not in codes:
             problems.add(str(path), line, f"code: {code!r} is not in the area table; {nearest(code, tuple(sorted(codes))[:1000])}")
         elif library.get(name, code) != code:
-            problems.add(str(path), line, f"name: {cells['name']!r} already means {library[name]!r} on line {lines[name]}; keep one of the two")
+            problems.add(
+                str(path), line, f"name: {cells['name']!r} already means {library[name]!r} on line {lines[name]}; keep one of the two"
+            )
         else:
             library[name] = code
             lines.setdefault(name, line)

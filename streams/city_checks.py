@@ -41,7 +41,9 @@ def check_detection(document: Document, detection: Detection) -> None:
     at: KeyPath = ("detection",)
     window_s = detection.window_s
     if window_s < MINUTE_S or window_s % MINUTE_S or (DAY_S % window_s and window_s % DAY_S):
-        document.refuse((*at, "window"), f"{window_s} s neither divides a day into whole minutes nor is whole days; write 5m, 15m, 1h, 6h or 1d")
+        document.refuse(
+            (*at, "window"), f"{window_s} s neither divides a day into whole minutes nor is whole days; write 5m, 15m, 1h, 6h or 1d"
+        )
         return
     check_durations(document, (*at, "durations"), detection.durations_s, window_s)
     if detection.durations_s and detection.durations_s[0] != window_s:

@@ -86,8 +86,8 @@ def load(path: str | Path) -> City:
     problems = Problems()
     document = read_document(Path(path), problems)
     city = None if document.data is None else _city(document)
-    if problems.found or city is None:
-        raise SettingsError(problems.found)
+    if len(problems) or city is None:
+        raise SettingsError(problems.listed())
     return _stamped(derived(city))
 
 
@@ -234,7 +234,9 @@ def _known_events(path: Path, timezone: str, problems: Problems) -> tuple[KnownE
     for line, cells in read_rows(path, ("event", "start", "end", "group"), 4, problems):
         start_s, end_s = local_date(cells["start"], timezone), local_date(cells["end"], timezone, days=1)
         if start_s is None or end_s is None or end_s <= start_s:
-            problems.add(str(path), line, f"start: {cells['start']!r} to {cells['end']!r} is no stretch of days; write YYYY-MM-DD, start first")
+            problems.add(
+                str(path), line, f"start: {cells['start']!r} to {cells['end']!r} is no stretch of days; write YYYY-MM-DD, start first"
+            )
             continue
         known.append(KnownEvent(cells["event"], start_s, end_s, cells["group"]))
     return tuple(known)
@@ -309,8 +311,8 @@ def flat_city(  # noqa: PLR0913 - a table of counts has this many properties, al
         problems.add(file, 1, "areas: there are no areas or no signals; the table needs at least one of each")
     for name in sorted({name for name in areas if areas.count(name) > 1} | {name for name in signals if signals.count(name) > 1}):
         problems.add(file, 1, f"areas: {name!r} stands twice; name each once")
-    if problems.found:
-        raise SettingsError(problems.found)
+    if len(problems):
+        raise SettingsError(problems.listed())
     root = "city"
     while root in areas:
         root += "_"

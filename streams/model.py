@@ -111,6 +111,7 @@ class Span(Struct, frozen=True, array_like=True):
     watermark_s: int  # no event at or after this time is late
     newest_s: int  # newest event time seen so far in this partition
     idle: bool = False
+    since_s: int = 0  # the watermark that the first event of this partition set; 0: none yet
 
 
 class Quality(Struct, frozen=True, array_like=True):
@@ -128,6 +129,7 @@ class Counts(Struct, frozen=True, tag="counts"):
     ``areas`` and ``signals`` are dictionaries; ``area``, ``signal``, ``span`` index into them and into ``spans``.
     Columns are little-endian bytes of equal row counts; ``total``, ``least`` and ``most`` are empty when no row is a level.
     ``rollup`` marks the record made for the city's own shard: its areas are districts (or the city), its rows sums of the others.
+    Intake always writes both, with the same spans, since each moves time for its own shards only (a flat city has no roll-up).
     """
 
     rollup: bool

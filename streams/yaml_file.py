@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,29 +13,40 @@ from typing import Any, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 KeyPath = tuple[str | int, ...]
 
 NODES_MAX = 200_000  # aliases repeat what they name; a file that unfolds to more is refused
+DEPTH_MAX = 16  # an alias of what it lies in would never end
+PROBLEMS_MAX = 1000
+DURATION_S_MAX = 10 * 366 * 86_400
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw])")
 _PLAIN_KEY = re.compile(r"[\w*-]+")
 
 
 class Problems:
-    """What is wrong with a city's files, in the order found."""
+    """What is wrong with a city's files."""
 
     def __init__(self) -> None:
-        self.found: list[str] = []
+        self._found: dict[tuple[str, int, str], None] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
 
     def add(self, file: str, line: int, text: str) -> None:
         """``text`` says key, value and remedy. A problem that was told already is not told twice."""
-        problem = f"{file}:{line}: {text}"
-        if problem not in self.found:
-            self.found.append(problem)
+        if len(self._found) < PROBLEMS_MAX:
+            self._found[(file, line, text)] = None
+
+    def listed(self) -> list[str]:
+        """``file:line: text``, file by file in the order they were read, by line."""
+        files = {file: i for i, file in reversed(list(enumerate(file for file, _, _ in self._found)))}
+        told = [f"{file}:{line}: {text}" for file, line, text in sorted(self._found, key=lambda found: (files[found[0]], found[1]))]
+        return [*told, f"... and perhaps more: only the first {PROBLEMS_MAX} are told"] if len(told) == PROBLEMS_MAX else told
 
 
 class Document:
@@ -97,6 +109,9 @@ def _plain(node: Any, path: KeyPath, document: Document) -> Any:
     """The node without ruamel's types; fills ``document.lines``."""
     if len(document.lines) > NODES_MAX:
         return None
+    if len(path) > DEPTH_MAX:
+        document.refuse(path[:3], f"nests deeper than {DEPTH_MAX}; take the alias out")
+        return None
     if isinstance(node, CommentedMap):
         document.lines.setdefault(path, node.lc.line + 1)
         result: dict[str, Any] = {}
@@ -113,10 +128,10 @@ def _plain(node: Any, path: KeyPath, document: Document) -> Any:
         for i in range(len(node)):
             document.lines[(*path, i)] = node.lc.item(i)[0] + 1
         return [_plain(value, (*path, i), document) for i, value in enumerate(node)]
-    for kind in (bool, int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
+    if isinstance(node, TaggedScalar):
+        document.refuse(path, f"carries the tag {node.tag.value!r}; write a plain value")
+        return None
+    return next((kind(node) for kind in (bool, int, float, str) if isinstance(node, kind)), node)
 
 
 def show_path(path: KeyPath) -> str:
@@ -136,8 +151,12 @@ def show_path(path: KeyPath) -> str:
     return text
 
 
+def _shown(data: Any) -> str:
+    return "nothing" if data is None else repr(data)
+
+
 def parse_duration(text: object) -> int | None:
-    """Whole seconds of ``90s``, ``15m``, ``1.5h``, ``7d`` or ``4w``; None when it is none.
+    """Whole seconds of ``90s``, ``15m``, ``1.5h``, ``7d`` or ``4w``; None when it is none, or longer than ten years.
 
     >>> parse_duration("15m"), parse_duration("1.5h"), parse_duration(300)
     (900, 5400, None)
@@ -146,7 +165,7 @@ def parse_duration(text: object) -> int | None:
     if match is None:
         return None
     seconds = float(match[1]) * _UNITS[match[2]]
-    return int(seconds) if seconds == int(seconds) else None
+    return int(seconds) if seconds <= DURATION_S_MAX and seconds.is_integer() else None
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
@@ -181,7 +200,7 @@ def _is_duration(name: str, kind: Any) -> bool:
 
 def _struct(document: Document, cls: Any, data: Any, path: KeyPath, given: Mapping[str, Any]) -> Any:
     if not isinstance(data, dict):
-        document.refuse(path, f"{data!r} is not a mapping; write keys and values under it")
+        document.refuse(path, f"{_shown(data)} is not a mapping; write keys and values under it")
         raise _Refused
     fields = {f.name[:-2] if _is_duration(f.name, f.type) else f.name: f for f in msgspec.structs.fields(cls) if f.name not in given}
     refused = False
@@ -212,26 +231,30 @@ def _value(document: Document, kind: Any, data: Any, path: KeyPath, *, duration:
     if origin is tuple and arguments[-1] is Ellipsis:
         items = data if isinstance(data, list) else [data] if isinstance(data, str) else None  # a list of one needs no brackets
         if items is None:
-            document.refuse(path, f"{data!r} is not a list; write [a, b]")
+            document.refuse(path, f"{_shown(data)} is not a list; write [a, b]")
             raise _Refused
         return tuple(_all(document, (((*path, i), arguments[0], item, None) for i, item in enumerate(items)), duration))
     if origin is dict:
         if not isinstance(data, dict):
-            document.refuse(path, f"{data!r} is not a mapping; write 'key: value' under it")
+            document.refuse(path, f"{_shown(data)} is not a mapping; write 'key: value' under it")
             raise _Refused
         values = _all(document, (((*path, key), arguments[1], item, key) for key, item in data.items()), duration)
         return dict(zip(data, values, strict=True))
     if duration:
         seconds = parse_duration(data)
         if seconds is None:
-            document.refuse(path, f"{data!r} is not a duration; write a number and s, m, h, d or w, such as 15m")
+            document.refuse(path, f"{_shown(data)} is not a duration; write a number and s, m, h, d or w, such as 15m")
             raise _Refused
         return seconds
     try:
-        return msgspec.convert(data, kind)
+        value = msgspec.convert(data, kind)
     except msgspec.ValidationError:
-        document.refuse(path, f"{data!r} is not {_describe(kind)}")
+        document.refuse(path, f"{_shown(data)} is not {_describe(kind)}")
         raise _Refused from None
+    if isinstance(value, float) and not math.isfinite(value):
+        document.refuse(path, f"{_shown(data)} is not a finite number; write digits and a point")
+        raise _Refused
+    return value
 
 
 def _all(document: Document, entries: Any, duration: bool) -> list[Any]:

@@ -78,15 +78,17 @@ class ChdbSink:
         check_database(database)
         self._database = database
         self._block_rows_max = block_rows_max
+        self._folder = folder
         self._write_mutex = threading.Lock()
+        self._read_mutex = threading.Lock()
         self._lock = _lock(folder)
         self._writer: Session | None = None
         self._reader: Session | None = None
         try:
             self._writer = _open(folder)
-            self._reader = _open(folder)
             self.version = _version(self._writer)
             self._prepare(areas, signals, suppress_below)
+            self._reader = self._open_reader()
         except BaseException:
             self.close()
             raise
@@ -98,12 +100,15 @@ class ChdbSink:
             self._run(statement)
         for block in reference_blocks(areas, signals, rows_max=self._block_rows_max):
             self._insert(block)
-        assert self._reader is not None
-        self._reader.query(f"USE {self._database}")
-        self._reader.query(
+
+    def _open_reader(self) -> Session:
+        reader = _open(self._folder)
+        reader.query(f"USE {self._database}")
+        reader.query(
             f"SET readonly = 1, max_result_rows = {QUERY_ROWS_MAX}, result_overflow_mode = 'throw', max_execution_time = {QUERY_S_MAX},"
             " output_format_json_quote_64bit_integers = 0"
         )
+        return reader
 
     def write(self, batch: Batch) -> None:
         """Write and flush.
@@ -124,15 +129,20 @@ class ChdbSink:
         """
         if _PYTHON.search(sql):
             raise SinkError("a query may not read this program's memory: the table function python() is refused", retryable=False)
-        try:
-            lines = self._session(self._reader).query(sql, "JSONEachRow").bytes()
-        except RuntimeError as error:
-            raise SinkError(f"the query failed: {str(error)[:300]}", retryable=False) from None
-        return [orjson.loads(line) for line in (lines or b"").splitlines()]
+        with self._read_mutex:
+            reader = self._session(self._reader)
+            try:
+                lines = reader.query(sql, "JSONEachRow").bytes()
+            except RuntimeError as error:
+                # A session that failed half-way gives the rest of its rows to the next question: it is not used again.
+                reader.close()
+                self._reader = self._open_reader()
+                raise SinkError(f"the query failed: {str(error)[:300]}", retryable=False) from None
+        return [orjson.loads(line) for line in lines.splitlines()]
 
     def close(self) -> None:
         """Close the folder; closing twice is harmless."""
-        with self._write_mutex:
+        with self._write_mutex, self._read_mutex:
             sessions, self._writer, self._reader = (self._reader, self._writer), None, None
             for session in sessions:
                 if session is not None:

@@ -28,8 +28,8 @@ FROM (
     "v_districts": """SELECT hour, district, signal, sum(exact) AS n
 FROM (
     $hours
-)
-ANY INNER JOIN (SELECT code AS area, district FROM $db.areas FINAL WHERE district != '') USING area
+) AS hours
+ANY INNER JOIN (SELECT code AS area, district FROM $db.areas FINAL WHERE district != '') AS places USING area
 GROUP BY hour, district, signal""",
     "v_scores": """SELECT window_end, shard, area, signal, duration_s, if(hidden, NULL, exact) AS observed, expected,
     if(hidden, NULL, tail) AS p, recurrence_s, risk, config_version

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from streams.area_files import normalise_name
-from streams.core.decode import Value, as_text
 from streams.core.outlines import Outlines
 from streams.model import Area
 
+Times = tuple[tuple[int | None, int | None], ...]  # from and to, each with its end exclusive
+
+_ALWAYS: Times = ((None, None),)
 _NUMBER = re.compile(r"(\d+)(?:\.0+)?", re.ASCII)
 _CHINESE_DIGITS = 12  # GB/T 2260 with street and community: never shortened
 
@@ -38,7 +40,7 @@ class AreaTree:
 
     def __init__(self, areas: Sequence[Area]) -> None:
         self._areas: dict[str, Area] = {}
-        self._times: dict[str, list[tuple[int | None, int | None]]] = {}
+        self._times: dict[str, Times] = {}
         for area in areas:
             self._enter(area)
         roots = [area for area in self._areas.values() if area.parent is None]
@@ -97,18 +99,14 @@ class AreaTree:
 
     def valid(self, code: str, at_s: int) -> bool:
         """Whether the area exists at a time."""
-        return any((start is None or start <= at_s) and (end is None or at_s < end) for start, end in self._times[code])
+        times = self._times[code]
+        return times is _ALWAYS or any((start is None or start <= at_s) and (end is None or at_s < end) for start, end in self._times[code])
 
     def valid_at(self, code: str, at_s: int) -> str | None:
         """The area, or the nearest one above it that exists at a time."""
-        for above in (code, *self._ancestors[code]):
-            if self.valid(above, at_s):
-                return above
-        return None
-
-    def bounded(self, code: str) -> bool:
-        """Whether there are times at which the area does not exist."""
-        return (None, None) not in self._times[code]
+        if self.valid(code, at_s):
+            return code
+        return next((above for above in self._ancestors[code] if self.valid(above, at_s)), None)
 
     def path_name(self, code: str) -> str:
         """Names from the city down: ``Boston > Dorchester > Precinct 1605``."""
@@ -128,7 +126,10 @@ class AreaTree:
         if known is not None and (known.parent, known.level) != (area.parent, area.level):
             raise ValueError(f"area {area.code!r} stands twice with different parents or levels; give the newer one a code of its own")
         self._areas[area.code] = area
-        self._times.setdefault(area.code, []).append((area.valid_from_s, area.valid_to_s))
+        times = self._times.get(area.code, ())
+        if area.valid_from_s is None and area.valid_to_s is None:
+            times = _ALWAYS
+        self._times[area.code] = times if times is _ALWAYS else (*times, (area.valid_from_s, area.valid_to_s))
 
     def _check(self, area: Area) -> None:
         parent = self._areas.get(area.parent or "")
@@ -175,20 +176,17 @@ class Resolver:
             self._names[normalise_name(name)] = code
         self._outlines = Outlines(tree.root.code, [tree[code] for code in tree], tree.valid)
 
-    def resolve(
-        self, at_s: int, codes: Sequence[Value] = (), names: Sequence[Value] = (), lat: float | None = None, lon: float | None = None
-    ) -> str | None:
-        """The area's code; None when nothing given is known here. A point that is none on earth is in no area."""
-        for value in codes:
-            code = None if value is None else self._codes.get(normalise_code(as_text(value)))
-            if code is not None and (found := self._tree.valid_at(code, at_s)) is not None:
-                return found
-        for value in names:
-            code = None if value is None else self._names.get(normalise_name(as_text(value)))
-            if code is not None and (found := self._tree.valid_at(code, at_s)) is not None:
-                return found
-        if lat is not None and lon is not None:
-            code = self._outlines.find(lat, lon, at_s)
-            if code is not None:
-                return self._tree.valid_at(code, at_s)
-        return None
+    def by_code(self, code: str, at_s: int) -> str | None:
+        """The area of a code as records write it; None when there is none."""
+        known = self._codes.get(code) or self._codes.get(normalise_code(code))
+        return known and self._tree.valid_at(known, at_s)
+
+    def by_name(self, name: str, at_s: int) -> str | None:
+        """The area of an entry of the address library; None when there is none."""
+        known = self._names.get(normalise_name(name))
+        return known and self._tree.valid_at(known, at_s)
+
+    def by_point(self, lat: float, lon: float, at_s: int) -> str | None:
+        """The deepest area around a point; None outside all outlines, and for what is no point on earth."""
+        known = self._outlines.find(lat, lon, at_s)
+        return known and self._tree.valid_at(known, at_s)

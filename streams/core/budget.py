@@ -46,11 +46,17 @@ class Budget(Struct):
 
         The threshold is never below ``finding_floor_s / clear_ratio``: findings do not reach lower, and the clear
         threshold must be seen from both sides.
+
+        Raises:
+            ValueError: names the setting that makes no threshold.
         """
-        per_day = city.lifecycle.false_alerts_per_day
-        assert per_day > 0 and city.lifecycle.clear_ratio > 0, "checked by the settings"
+        per_day, ratio = city.lifecycle.false_alerts_per_day, city.lifecycle.clear_ratio
+        if not 0 < per_day < math.inf:
+            raise ValueError(f"lifecycle.false_alerts_per_day is {per_day:g}; a budget is greater than 0, 2 for a start")
+        if not 0 < ratio <= 1:
+            raise ValueError(f"lifecycle.clear_ratio is {ratio:g}; it lies above 0 and is at most 1, so that raising and clearing do not overlap")
         start_s = len(city.areas) * len(city.signals) * DAY_S / per_day
-        floor_s = city.detection.finding_floor_s / city.lifecycle.clear_ratio
+        floor_s = city.detection.finding_floor_s / ratio
         return cls(per_day, start_s, floor_s, city.detection.history_s, max(start_s, floor_s), rate=per_day)
 
     def adopt(self, city: City) -> None:

@@ -200,13 +200,13 @@ class Decide:
         try:
             city = city_of(command)
             alerts, shards = Alerts(city, self._memory), shards_of(city)
-        except (ValueError, msgspec.MsgspecError):
+            self._memory.budget.adopt(city)
+        except (ValueError, RecursionError):
             return "bad_configuration"
         if shards != shards_of(self._alerts.city):
             self._reshard(shards)
         self._alerts = alerts
         self._memory.configured = command
-        self._memory.budget.adopt(city)
         self._take_up(out)
         return ""
 

@@ -31,7 +31,9 @@ class Recent:
         self._next = -1  # offset behind the last one added
         self._build()
 
-    def __contains__(self, digest: int) -> bool:
+    def seen(self, offset: int, digest: int) -> bool:
+        """Whether it stood within the offsets before ``offset``, which is past all added so far."""
+        self._skip_to(offset)
         slots, cells = self._slots, self._cells
         i = digest & self._mask
         place = slots[i]
@@ -73,7 +75,10 @@ class Recent:
 
     def _skip_to(self, offset: int) -> None:
         assert offset >= self._next, "offsets ascend"
-        if not 0 <= self._next < offset:
+        if self._next == offset:
+            return
+        if self._next < 0:
+            self._next = offset
             return
         start, end = self._next % self._offsets, offset % self._offsets
         if offset - self._next >= self._offsets:
@@ -84,6 +89,7 @@ class Recent:
             self._ring[start:] = 0
             self._ring[:end] = 0
             self._high = self._offsets
+        self._next = offset
 
     def _enter(self, place: int, digest: int) -> None:
         slots = self._slots

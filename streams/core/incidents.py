@@ -185,7 +185,7 @@ def alert_id(area: str, signal: str, window_start_s: int) -> str:
     """16 hex digits; the same series and window give the same id, always.
 
     >>> alert_id("1605", "noise", 1_422_525_600)
-    'f3c3d0dbd3f62a53'
+    'ec06be5713e4b7d1'
     """
     return blake2b(f"{area}\0{signal}\0{window_start_s}".encode(), digest_size=8).hexdigest()
 

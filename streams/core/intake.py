@@ -101,8 +101,10 @@ class Intake:
         part.watermark_s = max(part.watermark_s, watermark_s)
         part.idle = True
         spans = (part.span(part.position),)
-        counts = pack(rollup=False, config_hash=self._city.intake_hash, spans=spans, areas=(), signals=(), cells=empty())
-        return Folded((counts,), (), (), self._state(part))
+        levels = (False,) if self._city.flat else (False, True)
+        config_hash = self._city.intake_hash
+        counts = tuple(pack(rollup=up, config_hash=config_hash, spans=spans, areas=(), signals=(), cells=empty()) for up in levels)
+        return Folded(counts, (), (), self._state(part))
 
     def position(self, source: str, partition: int) -> int:
         """The offset that comes next; 0 for a partition never heard of."""

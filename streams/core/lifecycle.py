@@ -64,7 +64,7 @@ NEXT: dict[State, tuple[State, ...]] = {
 """Which state may follow which. ``provisional`` and ``no_data`` reach ``cleared`` only by a person's hand."""
 
 FINAL: tuple[State, ...] = ("cleared", "withdrawn")
-RANK: dict[Band, int] = {"grey": 0} | {band: i for i, band in enumerate(BANDS)}
+RANK: dict[Band, int] = {"grey": 0, **{band: i for i, band in enumerate(BANDS)}}
 FLAP_HOLD_FACTOR = 2
 WORSE_CEILING_S = 1e12
 """Recurrence intervals beyond it (30,000 years) are not told apart: nobody needs to hear that it grew again."""

@@ -70,12 +70,13 @@ class Lot:
         claim = reader.claim(fields, time_s)
         if isinstance(claim, str):
             return 0, claim
-        if claim.id in part.recent:
+        if part.recent.seen(raw.offset, claim.id):
             return claim.id, "duplicate"
         reason = self._measure(fields, time_s) if reader.has_readings else self._count(fields, claim, time_s)
         if reason:
             return 0, reason
-        self._quality["late"] += late
+        if late:
+            self._quality["late"] += 1
         return claim.id, ""
 
     def _count(self, fields: Fields, claim: Claim, time_s: int) -> str:
@@ -88,9 +89,10 @@ class Lot:
             if not claim.correction:
                 entry_s = event.time_s if event.entry_s is None else event.entry_s
                 batch = int(self._part.entries.count(event.signal, entry_s) >= self._batch_entry_min)
-            self._quality["batch_entry"] += batch
+                self._quality["batch_entry"] += batch
             self._fold.count(event.area, event.signal, event.time_s, event.weight, batch)
-        self._quality["correction"] += bool(claim.correction)
+        if claim.correction:
+            self._quality["correction"] += 1
         self._beat(events[0].area, time_s)
         return ""
 
@@ -111,7 +113,8 @@ class Lot:
                 self._fold.count(area, measure.signal, time_s, step.increment)
             if step.note:
                 self._quality[step.note] += 1
-            self._quality["counter_evicted"] += step.evicted
+            if step.evicted:
+                self._quality["counter_evicted"] += 1
         self._beat(area, time_s)
         return ""
 

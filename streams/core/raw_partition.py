@@ -29,6 +29,7 @@ class Saved(Struct, frozen=True, array_like=True):
     idle: bool
     counters: list[tuple[int, int, int]]  # digest, time_s, count
     entries: list[tuple[str, int, int]]  # signal, entry_s, number
+    since_s: int = 0
 
 
 _rows = msgspec.msgpack.Decoder(list[Saved])
@@ -42,7 +43,7 @@ class Partition:
         self.raw = raw_name(source, partition)
         self.allowed_lateness_s = allowed_lateness_s
         self.position = 0
-        self.watermark_s = self.newest_s = 0
+        self.watermark_s = self.newest_s = self.since_s = 0
         self.idle = False
         self.recent = recent
         self.counters, self.entries = Counters(), Entries()
@@ -50,20 +51,23 @@ class Partition:
     def advance(self, time_s: int, append_s: int) -> None:
         """Time has come as far as the newest event, but no further than the log's own clock; never back."""
         self.newest_s = max(self.newest_s, time_s)
-        self.watermark_s = max(self.watermark_s, min(self.newest_s, append_s) - self.allowed_lateness_s)
+        mark_s = min(self.newest_s, append_s) - self.allowed_lateness_s
+        self.watermark_s = max(self.watermark_s, mark_s)
+        self.since_s = self.since_s or mark_s
 
     def span(self, first: int) -> Span:
         """The stretch from offset ``first`` to the position."""
-        return Span(self.raw, self.source, first, self.position, self.watermark_s, self.newest_s, self.idle)
+        return Span(self.raw, self.source, first, self.position, self.watermark_s, self.newest_s, self.idle, self.since_s)
 
     def save(self) -> bytes:
         """The state in bytes; equal states give equal bytes."""
         rows = self.counters.rows(), self.entries.rows()
-        return msgspec.msgpack.encode(Saved(self.source, self.partition, self.position, self.watermark_s, self.newest_s, self.idle, *rows))
+        return msgspec.msgpack.encode(Saved(self.source, self.partition, self.position, self.watermark_s, self.newest_s, self.idle, *rows, self.since_s))
 
     def go_on(self, saved: Saved) -> None:
         """Take up a saved state."""
         self.position, self.watermark_s, self.newest_s, self.idle = saved.position, saved.watermark_s, saved.newest_s, saved.idle
+        self.since_s = saved.since_s
         self.counters.load(saved.counters)
         self.entries.load(saved.entries)
 

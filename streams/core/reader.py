@@ -17,6 +17,9 @@ from streams.settings import Reading, Source
 COUNT_MAX = 2**31 - 1
 """The largest raw count of a counter (xs:int); what is larger is no count."""
 TOPICS_MAX = 256
+TIMES_MAX = 1024
+TIME_LENGTH_MAX = 64
+"""Bounds of what is remembered to save work; what is not remembered is found again."""
 _MQTT = "/onvif-ej/"  # what stands before an ONVIF topic over MQTT; its source's tokens follow the topic
 
 
@@ -58,6 +61,7 @@ class Reader:
         self._placeholders = frozenset(place.placeholders)
         self._excluded = frozenset(source.excluded)
         self._other = source.categories.get("*", "")
+        self._times: dict[str | float, int | None] = {}
         self._topics: dict[str, tuple[Reading, ...]] = {}
         self.has_readings = bool(source.readings)
 
@@ -77,7 +81,7 @@ class Reader:
             value = fields.time
         if value is None:
             return "missing_time"
-        time_s = parse_time(value, self._zone)
+        time_s = self._parsed(value)
         return "bad_time" if time_s is None else time_s
 
     def claim(self, fields: Fields, time_s: int) -> Claim | str:
@@ -92,23 +96,28 @@ class Reader:
                 continue
             if not correction.was:
                 return Claim(self._digester.record(self._name, (*values, "withdrawn"), time_s), "withdrawn")
-            category = self._text(fields, self._source.category)
-            was, now = self._signal(self._text(fields, correction.was)), self._signal(category)
-            if was[0] and was[0] != now[0]:
-                return Claim(self._digester.record(self._name, (*values, "reclassified", category), time_s), "reclassified", was[0])
+            before, category = self._text(fields, correction.was), self._text(fields, self._source.category)
+            was = self._signal(before)[0] if before else ""
+            if was and was != self._signal(category)[0]:
+                return Claim(self._digester.record(self._name, (*values, "reclassified", category), time_s), "reclassified", was)
         return Claim(self._digester.record(self._name, values, time_s))
 
     def area(self, fields: Fields, time_s: int) -> str | None:
         """Where it happened; None when no place it names is known."""
-        codes = [value for i in self._code if (value := fields.values[i]) not in {None, ""}]
-        names = [value for i in self._library if (value := fields.values[i]) not in {None, ""}]
-        place = self._source.area
+        place, resolver, given = self._source.area, self._resolver, False
+        for indices, look_up in ((self._code, resolver.by_code), (self._library, resolver.by_name)):
+            for i in indices:
+                value = fields.values[i]
+                if value is None or value == "":
+                    continue
+                given = True
+                found = look_up(as_text(value), time_s)
+                if found is not None:
+                    return found
         point = self._point(fields)
-        lat, lon = point or (None, None)
-        found = self._resolver.resolve(time_s, codes, names, lat, lon)
-        if found is None and place.default and not codes and not names and point is None:
-            return self._resolver.resolve(time_s, (place.default,))
-        return found
+        if point is not None:
+            return resolver.by_point(*point, time_s)
+        return resolver.by_code(place.default, time_s) if place.default and not given else None
 
     def events(self, fields: Fields, claim: Claim, time_s: int) -> tuple[Event, ...] | str:
         """What a hotline's or complaint system's record counts: one event, or two for one filed under another category before."""
@@ -119,7 +128,7 @@ class Reader:
         if area is None:
             return "unknown_area"
         entry = self._value(fields, self._source.entry)
-        entry_s = None if entry is None else parse_time(entry, self._zone)
+        entry_s = None if entry is None else self._parsed(entry)
         taken = claim.was if claim.correction == "reclassified" else signal
         added = (Event(self._name, claim.id, time_s, area, signal, 1, None, entry_s),) if signal and claim.correction != "withdrawn" else ()
         back = (Event(self._name, claim.id, time_s, area, taken, -1, None, entry_s),) if claim.correction else ()
@@ -146,6 +155,17 @@ class Reader:
             found.append(Measure(reading.signal, number, self._digester.device(self._name, (*device, reading.signal, reading.value))))
         return tuple(found) or "bad_value"
 
+    def _parsed(self, value: str | float) -> int | None:
+        """``parse_time``, remembered: a record's times are often the same, and those of its neighbours too."""
+        if value in self._times:
+            return self._times[value]
+        if isinstance(value, str) and len(value) > TIME_LENGTH_MAX:
+            return None
+        if len(self._times) >= TIMES_MAX:
+            self._times.clear()
+        time_s = self._times[value] = parse_time(value, self._zone)
+        return time_s
+
     def _indices(self, paths: Sequence[str]) -> tuple[int, ...]:
         return tuple(self._at[path] for path in paths)
 
@@ -156,7 +176,7 @@ class Reader:
         """Latitude and longitude; None when the record gives none, or what its source writes for none."""
         place = self._source.area
         lat, lon = self._value(fields, place.lat), self._value(fields, place.lon)
-        if lat in {None, ""} or lon in {None, ""}:
+        if lat is None or lon is None or lat == "" or lon == "":
             return None
         point = _degrees(lat), _degrees(lon)
         return None if point in self._placeholders else point
@@ -176,9 +196,9 @@ class Reader:
         topic = self._text(fields, self._source.topic) or as_text(fields.type or "")
         found = self._topics.get(topic)
         if found is None:
-            if len(self._topics) >= TOPICS_MAX:
-                self._topics.clear()
-            found = self._topics[topic] = tuple(reading for reading in self._source.readings if matches(topic, reading.topic))
+            found = tuple(reading for reading in self._source.readings if matches(topic, reading.topic))
+            if found and len(self._topics) < TOPICS_MAX:
+                self._topics[topic] = found
         return found
 
 

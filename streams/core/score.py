@@ -65,17 +65,19 @@ class Shard:
         self._next = -1  # index of the next window to close
         self._first = -1  # index of the first one closed
         self._number = 0
+        self._since_s = 0  # where time began, whatever this shard itself saw first
 
     def apply(self, counts: Counts, cells: Cells | None = None) -> Scored:
-        """Take a record of the counts journal; records made for other shards only move time.
+        """Take a record of the counts journal. Records made for the other level (``rollup``) do not even move time here.
 
         ``cells``: those of the record that are this shard's, where the caller has sorted them out already.
         """
-        touched: list[int] = []
-        if counts.rollup == self._layout.root:
-            touched = self._take(counts, unpack(counts) if cells is None else cells)
+        if counts.rollup != self._layout.root:
+            return Scored()
+        touched = self._take(counts, unpack(counts) if cells is None else cells)
         for span in counts.spans:
             self._marks[span.raw] = max(span.watermark_s, self._marks.get(span.raw, span.watermark_s))
+            self._since_s = min(self._since_s, span.since_s) if self._since_s and span.since_s else self._since_s or span.since_s
             self._newest[span.source] = max(span.newest_s, self._newest.get(span.source, span.newest_s))
         findings: list[Finding] = []
         closed: list[Closed] = []
@@ -99,7 +101,7 @@ class Shard:
             "open": {str(i): window.packed() for i, window in sorted(self._open.items())},
             "marks": self._marks,
             "newest": self._newest,
-            "at": [self._next, self._first, self._number],
+            "at": [self._next, self._first, self._number, self._since_s],
             "tally": msgspec.structs.astuple(self.tally),
             "banks": [packing.pack(bank.detector.snapshot() | {"flagged.": bank.flagged}) for bank in self._banks],
         }
@@ -111,7 +113,7 @@ class Shard:
         size = self._layout.size
         self._open = {int(i): Open.unpacked(size, window) for i, window in state["open"].items()}
         self._marks, self._newest = state["marks"], state["newest"]
-        self._next, self._first, self._number = state["at"]
+        self._next, self._first, self._number, self._since_s = state["at"]
         self.tally = Tally(*state["tally"])
         for bank, packed in zip(self._banks, state["banks"], strict=True):
             arrays = packing.unpack(packed)
@@ -168,7 +170,8 @@ class Shard:
         else:
             return ()
         if self._next < 0:
-            self._first = self._next = min([reached, *self._open])
+            since = self._since_s // self._window_s if self._since_s else reached
+            self._first = self._next = min([since, reached, *self._open])
         if len(self._open) > OPEN_WINDOWS_MAX:
             forced = sorted(self._open)[-OPEN_WINDOWS_MAX]
             self.tally.forced += max(0, forced - max(reached, self._next))

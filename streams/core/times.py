@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 LATEST_S = 253_402_300_799
 """The last second of the year 9999; a number beyond it is milliseconds or no time at all."""
 
-_CIVIL = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_CIVIL = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _EPOCH = re.compile(r"\d{9,12}(?:\.\d{1,9})?", re.ASCII)  # fewer digits are a date such as 20150126
 
 
@@ -33,12 +34,12 @@ def parse_time(value: str | float, zone: ZoneInfo | None) -> int | None:
     if found is None:
         return parse_time(float(text), None) if _EPOCH.fullmatch(text) else None
     try:
-        moment = datetime.fromisoformat(text[:10] + "T" + text[11:].upper()).replace(microsecond=0)
-        if found[1] is None:
+        moment = datetime.fromisoformat(text.upper() if found[2] else text)
+        if found[2] is None:
             if zone is None:
                 return None
-            moment = moment.replace(tzinfo=zone, fold=0)
-        seconds = int((moment.astimezone(UTC)).timestamp())
+            moment = moment.replace(tzinfo=zone)
+        seconds = math.floor(moment.timestamp())
     except (ValueError, OverflowError):
         return None
     return seconds if 0 <= seconds <= LATEST_S else None

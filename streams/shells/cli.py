@@ -181,12 +181,13 @@ def check_config(
     json: Json = False,
 ) -> None:
     """Check a city's files whole: every problem with its file, line, key and remedy. Status 0: usable, 1: problems, 2: not found."""
+    from streams.core.configure import check_detectors
     from streams.loading import SettingsError, find_city, load
 
     path = find_city(city)
     try:
         loaded = load(path)
-        problems = _later_problems(loaded)
+        problems = check_detectors(loaded)
     except SettingsError as error:
         loaded, problems = None, error.problems
     if json:
@@ -258,16 +259,14 @@ def show_version(json: Json = False) -> None:
 
 
 def _city(name: str) -> Any:
-    from streams.loading import find_city, load
+    from streams.core.configure import check_detectors
+    from streams.loading import SettingsError, find_city, load
 
-    return load(find_city(name))
-
-
-def _later_problems(city: Any) -> list[str]:
-    """What only the detectors themselves can say."""
-    from streams.core.configure import check
-
-    return list(check(city))
+    city = load(find_city(name))
+    problems = check_detectors(city)
+    if problems:
+        raise SettingsError(problems)
+    return city
 
 
 def _records(city: Any, path: Path, source: str) -> tuple[Any, Any]:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Event
 from typing import NamedTuple
 
-from streams.model import HOUR_S, MINUTE_S
+from streams.model import HOUR_S
 from streams.settings import City
 from streams.shells.engine import Engine
 from streams.shells.records import Record
 
 STEPS_A_WINDOW = 4
+STEP_S_MIN = 900
 STORM_WEIGHT = 20.0
 WAIT_S = 0.05
 WAITS_MAX = 1200
@@ -30,7 +31,7 @@ class Step(NamedTuple):
 
 def step_length_s(city: City) -> int:
     """Seconds of the city's time between two looks at it; the same for every speed, so that every speed has the same outputs."""
-    return max(MINUTE_S, city.detection.window_s // STEPS_A_WINDOW)
+    return max(STEP_S_MIN, city.detection.window_s // STEPS_A_WINDOW)
 
 
 def play(engine: Engine, records: Iterable[Record], first_s: int, end_s: int) -> Iterator[Step]:
@@ -59,13 +60,14 @@ def play(engine: Engine, records: Iterable[Record], first_s: int, end_s: int) ->
 
 
 def _advance(engine: Engine, chunk: Sequence[Record], now_s: int) -> int:
-    for source in sorted({record.source for record in chunk}):
-        mine = [record for record in chunk if record.source == source]
-        engine.ingest(source, [record.payload for record in mine], [record.at_s for record in mine])
-    engine.idle(now_s)
-    engine.drain(now_s)
-    if engine.tick(now_s):
+    with engine.store.transaction():  # a play that is broken off is thrown away: one commit a step is enough
+        for source in sorted({record.source for record in chunk}):
+            mine = [record for record in chunk if record.source == source]
+            engine.ingest(source, [record.payload for record in mine], [record.at_s for record in mine])
+        engine.idle(now_s)
         engine.drain(now_s)
+        if engine.tick(now_s):
+            engine.drain(now_s)
     _wait_for_sinks(engine, now_s)
     return len(chunk)
 
