@@ -40,6 +40,7 @@ class Setup:
     window_s: int
     durations: tuple[int, ...]  # in windows, ascending, the first is 1
     params: Mapping[str, float]
+    pool: Ints | None = None  # (S,) the series' shard: only series of one pool may learn from one another; None: all may
 
 
 @dataclass(frozen=True, slots=True)

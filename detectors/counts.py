@@ -56,15 +56,17 @@ class Counts:
         self._every = np.arange(self._size)
         self._up = np.array([setup.signals[s].direction == "up" for s in setup.signal], bool)
         self._down = np.array([setup.signals[s].direction == "down" for s in setup.signal], bool)
-        self._profile = Profile(setup, params["profile_discount"], params["profile_weight"])
+        pool = np.zeros(self._size, np.int64) if setup.pool is None else setup.pool
+        kind = pool * len(setup.signals) + setup.signal
+        self._profile = Profile(setup, kind, params["profile_discount"], params["profile_weight"])
         self._rate = Rate(
-            pool=setup.signal * 8 + setup.depth,
+            pool=kind * 8 + setup.depth,
             level_discount=params["level_discount"] or (0.99 if daily else 0.998),
             drift_discount=params["drift_discount"],
             flag_weight=params["flag_weight"],
             accept_blocks=int(params["accept_blocks"] or (21 if daily else 8)),
         )
-        self._rings = Rings(self._size, setup.durations, self.block, params["dispersion_weight"], params["dispersion_discount"])
+        self._rings = Rings(pool, setup.durations, self.block, params["dispersion_weight"], params["dispersion_discount"])
         self._at = -1  # block that self._now predicts
         self._last = -1  # window learned last
         self._seen = np.zeros(self._size, np.int64)  # blocks learned
@@ -99,12 +101,14 @@ class Counts:
         n = np.where(observed.present, observed.n, 0.0)
         mean = self._mean(window, self._every, observed)
         predicted = np.where(mean > 0, n, 0.0)  # what nobody expected anything of cannot surprise later
-        self._rings.push(window.index, predicted, mean, self._now["q"], learn=self._seen >= self._dispersion_blocks, flagged=p < self._flag_p)
-        weight = self._profile.weights(self._now["profile"], window)[self._setup.signal]
+        self._rings.push(
+            window.index, predicted, mean, self._now["q"], learn=self._seen >= self._dispersion_blocks, flagged=p < self._flag_p
+        )
+        weight = self._profile.weights(self._now["profile"], window, self._every)
         self._events += n
         self._exposure += np.where(observed.present, weight / self.block, 0.0)
         self._least_p = np.minimum(self._least_p, p)
-        self._profile.add(window, np.where(p < self._flag_p, mean, n), bool(observed.present.any()))
+        self._profile.add(window, np.where(p < self._flag_p, mean, n), observed.present)
         self._last = window.index
         if (window.index + 1) % self.block == 0:
             self._finish_block(window.year)
@@ -122,7 +126,13 @@ class Counts:
             "exposure": self._exposure.copy(),
             "least_p": self._least_p.copy(),
         }
-        parts = {"now": self._now, "next": self._next, "rate": self._rate.snapshot(), "profile": self._profile.snapshot(), "rings": self._rings.snapshot()}
+        parts = {
+            "now": self._now,
+            "next": self._next,
+            "rate": self._rate.snapshot(),
+            "profile": self._profile.snapshot(),
+            "rings": self._rings.snapshot(),
+        }
         return own | {f"{part}.{key}": value.copy() for part, state in parts.items() for key, value in state.items()}
 
     def restore(self, state: State) -> None:
@@ -145,7 +155,7 @@ class Counts:
 
     def _mean(self, window: Window, rows: Ints, observed: Observed) -> Floats:
         prediction = self._for(window)
-        weight = self._profile.weights(prediction["profile"], window)[self._setup.signal[rows]]
+        weight = self._profile.weights(prediction["profile"], window, rows)
         return np.asarray(np.where(observed.present[rows], prediction["rate"][rows] * weight / self.block, 0.0))
 
     def _tails(self, rows: Ints, seen: Floats, mean: Floats, variance: Floats) -> Floats:

@@ -28,7 +28,9 @@ READING_MAX = 1e12
 
 _Z_MAX = 32.0  # one reading counts no more than this in a mean over several
 _Z_STEP = 1.0 / 1024  # means are summed in these steps, so that sums are exact in any order
-_Z_LASTING = 1.0  # a longer duration or a rise speaks only while the newest reading itself is this far out
+_Z_LASTING = 1.0  # a longer duration speaks only while the newest reading itself is this far out,
+_PART_LASTING = 0.5  # and at least this part of the mean
+_Z_RISING = 0.5  # a rise speaks only when it ends this far out; what was made good below -1 does not count
 _RISE_MIN = 48  # differences seen before a rise is judged
 _RISE_MEMORY = 2000.0
 _RISE_SCALE_MIN = 0.02
@@ -107,7 +109,7 @@ class Levels:
         applies = np.isfinite(z) & (2 * sums[:, 0] >= self._durations[:, None])
         far = np.where(applies, sums[:, 1] / number, np.nan)
         far[0] = z
-        p = self._tails(far, z, (z - before[chosen]) / seen.prediction[-2, chosen], chosen)
+        p = self._tails(far, z, _rise(z, before[chosen]) / seen.prediction[-2, chosen], chosen)
         least, excess = seen.prediction[-4:-2, chosen]
         p = np.where(applies, np.clip(np.maximum(p * excess, least), P_MIN, 1.0), 1.0)
         value, centre = np.where(applies, sums[:, 2:].transpose(1, 0, 2) / number, 0.0)
@@ -198,9 +200,10 @@ class Levels:
         every = np.concatenate((far, rise[None]))
         both = self._sign[chosen] == 0
         sign = np.where(both, np.sign(every), self._sign[chosen])
-        speaks = sign * z >= _Z_LASTING
-        speaks[0] = True
-        out = np.where(speaks, sign * every, 0.0)
+        out = sign * every
+        lasts = sign * z >= np.maximum(_Z_LASTING, _PART_LASTING * out)
+        lasts[0], lasts[-1] = True, sign[-1] * z >= _Z_RISING
+        out = np.where(lasts, out, 0.0)
         p = np.ones_like(out)
         notable = out > 0
         p[notable] = special.stdtr(self._df, -out[notable])
@@ -248,6 +251,11 @@ class Levels:
         excess = np.maximum((1.0 + begun) / (1.0 + _EPISODE_P * windows), 1.0)
         ready = np.where(number >= self._cells_min, 1.0, np.nan)
         return np.concatenate((base, np.stack((excess, rise, ready)))) * ready
+
+
+def _rise(z: Floats, before: Floats) -> Floats:
+    """How far z went up or down, not counting the way back from the other side of the centre but for its last unit."""
+    return z - np.where(z > before, np.maximum(before, -1.0), np.minimum(before, 1.0))
 
 
 def _baseline(cells: Floats, weekend: Bools, flagged: Bools, df: float) -> Floats:

@@ -17,7 +17,9 @@ _CLIP = 4.0  # standard deviations beyond which a deviation no longer adds to th
 class Rings:
     """Observed and expected counts of the last L windows (L: the longest duration less one), and rolling sums over them."""
 
-    def __init__(self, size: int, durations: tuple[int, ...], block: int, pool_weight: float, discount: float) -> None:
+    def __init__(self, pool: Ints, durations: tuple[int, ...], block: int, pool_weight: float, discount: float) -> None:
+        size = len(pool)
+        self._pool = pool
         self._durations = durations
         self._length = max(durations[-1] - 1, 1)
         self._pool_weight, self._discount = pool_weight, discount
@@ -64,11 +66,12 @@ class Rings:
     def phi(self) -> Floats:
         """Dispersion (S, D), at least 1: a series' own, shrunk towards the pool's."""
         total, weight = self._scatter
-        pooled = np.empty(len(self._durations))
-        before = _PHI_START
-        for i in range(len(pooled)):  # what is not known of a long duration is taken from the next shorter one
-            before = pooled[i] = (total[i].sum() + before * self._pool_weight) / (weight[i].sum() + self._pool_weight)
-        own = (total + pooled[:, None] * self._pool_weight) / (weight + self._pool_weight)
+        own = np.empty_like(total)
+        before = np.full(int(self._pool.max(initial=0)) + 1, _PHI_START)
+        for i in range(len(own)):  # what is not known of a long duration is taken from the next shorter one
+            seen = np.bincount(self._pool, total[i], len(before))
+            before = (seen + before * self._pool_weight) / (np.bincount(self._pool, weight[i], len(before)) + self._pool_weight)
+            own[i] = (total[i] + before[self._pool] * self._pool_weight) / (weight[i] + self._pool_weight)
         return np.clip(own, 1.0, _PHI_MAX).T.copy()
 
     def snapshot(self) -> State:

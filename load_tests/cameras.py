@@ -17,7 +17,7 @@ from load_tests.happenings import Happenings
 from load_tests.place import Place
 from streams.model import DAY_S, HOUR_S
 
-REPORT_EVERY_S = 600
+REPORT_EVERY_S = 300  # divides a window, or windows would hold different numbers of reports
 REPORTS_PER_DAY = DAY_S // REPORT_EVERY_S
 LOST, RESENT, LATE = 0.002, 0.004, 0.01
 CAPACITY = 4_000  # persons, of every counted place

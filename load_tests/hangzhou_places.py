@@ -111,19 +111,20 @@ class Device(NamedTuple):
 def devices(communities: Iterable[str]) -> tuple[Device, ...]:
     """What is mounted where, a function of the community codes alone.
 
-    Every district has a line counter in its second and third street; every other one has an occupancy counter, and a river:
-    a water-level gauge in each community of its first street. A line counter is always its community's only device.
+    Every district has a line counter in its second street. Every third one has a river: a water-level gauge in each community
+    of its first street. Every sixth one has an occupancy counter. A line counter is always its community's only device.
     """
     by_district: dict[str, dict[str, list[str]]] = {}
     for code in sorted(communities):
         by_district.setdefault(code[:6], {}).setdefault(code[:9], []).append(code)
-    found = []
+    found: list[Device] = []
     for place, by_street in enumerate(by_district.values()):
         first, second, third = list(by_street.values())[:3]
-        found += [_device(second[1], "line", place), _device(third[1], "line", place)]
-        if place % 2 == 0:
-            found.append(_device(third[0], "occupancy", place))
+        found.append(_device(second[1], "line", place))
+        if place % 3 == 0:
             found += [_device(code, "level", place) for code in first]
+        if place % 6 == 0:
+            found.append(_device(third[0], "occupancy", place))
     return tuple(found)
 
 

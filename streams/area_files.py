@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+import orjson
 from msgspec import structs
 from shapely.errors import GEOSException
 from shapely.geometry import shape
@@ -76,7 +77,8 @@ def local_date(text: str, timezone: str, days: int = 0) -> int | None:
 
 
 def read_areas(path: Path, timezone: str, leaf_population_min: int, problems: Problems) -> tuple[Area, ...]:
-    """The area tree in the order of the table, without outlines. Whatever is wrong goes to ``problems``."""
+    """The area tree in the order of the table, without outlines; none when the table has faults, which go to ``problems``."""
+    before = len(problems)
     rows: list[Row] = []
     for line, cells in read_rows(path, COLUMNS, 4, problems):
         area = _area(str(path), line, cells, timezone, problems)
@@ -85,11 +87,11 @@ def read_areas(path: Path, timezone: str, leaf_population_min: int, problems: Pr
         if len(rows) > AREAS_MAX:
             problems.add(str(path), line, f"more than {AREAS_MAX} areas; leave the finest level out")
             break
-    before = len(problems)
-    _check_tree(str(path), rows, problems)
+    if len(problems) == before:  # a row that could not be read would make its children orphans
+        _check_tree(str(path), rows, problems)
     if len(problems) == before:
         _check_leaves(str(path), rows, leaf_population_min, problems)
-    return tuple(row.area for row in rows)
+    return tuple(row.area for row in rows) if len(problems) == before else ()
 
 
 def _area(file: str, line: int, cells: Mapping[str, str], timezone: str, problems: Problems) -> Area | None:
@@ -141,7 +143,7 @@ def _check_tree(file: str, rows: list[Row], problems: Problems) -> None:
             problems.add(file, row.line, f"code: {row.area.code!r} is already on line {other.line} for the same time; keep one of the two")
     roots = [row for row in rows if row.area.parent is None]
     if not roots:
-        problems.add(file, 2, "parent: no area is without a parent; leave the city's parent empty")
+        problems.add(file, 2, "parent: no area is without a parent; the city's must be empty")
     for row in roots[1:]:
         problems.add(
             file,
@@ -150,26 +152,30 @@ def _check_tree(file: str, rows: list[Row], problems: Problems) -> None:
         )
     if roots and roots[0].area.level != 0:
         problems.add(file, roots[0].line, f"level: the root {roots[0].area.code!r} has level {roots[0].area.level}; write 0")
+    told: set[str] = set()
     for row in rows:
         if row.area.parent is not None:
-            _check_parent(file, row, first, problems)
+            _check_parent(file, row, first, told, problems)
 
 
-def _check_parent(file: str, row: Row, first: Mapping[str, Row], problems: Problems) -> None:
+def _check_parent(file: str, row: Row, first: Mapping[str, Row], told: set[str], problems: Problems) -> None:
+    """``told``: areas whose cycle is reported already."""
     area = row.area
     parent = first.get(area.parent or "")
     if parent is None:
         problems.add(file, row.line, f"parent: {area.parent!r} is not in the table; {nearest(area.parent or '', tuple(first)[:1000])}")
         return
-    seen, above = {area.code}, parent
-    while above.area.parent is not None and above.area.parent in first:
-        if above.area.code in seen:
-            problems.add(
-                file, row.line, f"parent: {area.code!r} lies inside itself (by way of {area.parent!r}); correct one of the parents"
-            )
-            return
-        seen.add(above.area.code)
+    if area.code in told:
+        return
+    line, above = [area.code], parent
+    while above.area.code not in line and above.area.parent in first:
+        line.append(above.area.code)
         above = first[above.area.parent]
+    if above.area.code in line:
+        told.update(line)
+        around = " in ".join(repr(code) for code in [*line[line.index(above.area.code) :], above.area.code])
+        problems.add(file, first[above.area.code].line, f"parent: {around}: an area lies inside itself; correct one of the parents")
+        return
     if area.level != parent.area.level + 1:
         problems.add(
             file, row.line, f"level: {area.level} does not follow the parent's level {parent.area.level}; write {parent.area.level + 1}"
@@ -241,7 +247,7 @@ def read_geometry(path: Path, areas: tuple[Area, ...], timezone: str, problems: 
         if fault:
             problems.add(str(path), line, f"{code or 'id'}: {fault}")
         else:
-            outlines[code] = json.dumps(feature["geometry"], separators=(",", ":"))
+            outlines[code] = orjson.dumps(feature["geometry"]).decode()
     return tuple(structs.replace(area, geometry=outlines.get(area.code, "")) for area in areas)
 
 
@@ -301,9 +307,13 @@ def _fault(code: str, geometry: Any, codes: set[str], timezone: str) -> str:
 
 
 def _rings(parts: Any) -> list[list[tuple[float, float]]] | None:
+    rings = []
     try:
-        rings = [[(float(position[0]), float(position[1])) for position in ring] for part in parts for ring in part]
-    except (TypeError, ValueError, IndexError, KeyError):
+        for ring in (ring for part in parts for ring in part):
+            if not all(len(position) in {2, 3} and all(abs(number) < 1e6 for number in position) for position in ring):
+                return None
+            rings.append([(float(position[0]), float(position[1])) for position in ring])
+    except (TypeError, ValueError, KeyError):
         return None
     return rings if rings and all(len(ring) >= 4 for ring in rings) else None
 

@@ -36,15 +36,16 @@ def check_name(document: Document, name: str) -> None:
         document.refuse(("city",), f"{name!r} is not a city's name; use a-z, 0-9, _ and -, at most 40")
 
 
-def check_detection(document: Document, detection: Detection) -> None:
-    """Windows divide a day or are whole days; durations are whole windows and ascend from one window."""
+def check_detection(document: Document, detection: Detection) -> bool:
+    """Windows divide a day or are whole days; durations are whole windows and ascend from one window. False when not."""
     at: KeyPath = ("detection",)
+    before = len(document.problems)
     window_s = detection.window_s
     if window_s < MINUTE_S or window_s % MINUTE_S or (DAY_S % window_s and window_s % DAY_S):
         document.refuse(
             (*at, "window"), f"{window_s} s neither divides a day into whole minutes nor is whole days; write 5m, 15m, 1h, 6h or 1d"
         )
-        return
+        return False
     check_durations(document, (*at, "durations"), detection.durations_s, window_s)
     if detection.durations_s and detection.durations_s[0] != window_s:
         first = detection.durations_s[0]
@@ -53,7 +54,8 @@ def check_detection(document: Document, detection: Detection) -> None:
         if seconds < window_s or seconds % window_s:
             document.refuse((*at, name), f"{seconds} s is not a whole number of windows of {window_s} s; write a multiple")
     if detection.finding_floor_s < window_s:
-        document.refuse((*at, "finding_floor"), f"{detection.finding_floor_s} s is shorter than a window; write 10d or so")
+        document.refuse((*at, "finding_floor"), f"{detection.finding_floor_s} s is shorter than a window; write 30d or so")
+    return len(document.problems) == before
 
 
 def check_durations(document: Document, at: KeyPath, durations_s: tuple[int, ...], window_s: int) -> None:
@@ -105,25 +107,29 @@ def check_privacy(document: Document, suppress_below: int, leaf_population_min: 
             document.refuse(("privacy", key), f"{value} is below {least}; small counts point at persons, write {least} or more")
 
 
-def check_signals(document: Document, city: City) -> None:
-    """Names, purposes, limits and durations of the signals, and that something feeds each."""
+def check_signals(document: Document, city: City, *, durations: bool) -> None:
+    """Names, purposes and limits of the signals, their ``durations`` if asked, and that something feeds each."""
     if not city.signals:
         document.refuse(("signals",), "none is declared; declare at least one")
     if len(city.signals) > SIGNALS_MAX:
         document.refuse(("signals",), f"{len(city.signals)} signals; declare at most {SIGNALS_MAX}")
     fed = {signal for source in city.sources.values() for signal in source.categories.values()}
     fed |= {reading.signal for source in city.sources.values() for reading in source.readings}
+    complete = all(source.categories or source.readings for source in city.sources.values())
     for signal in city.signals:
         at: KeyPath = ("signals", signal.name)
-        _check_signal(document, at, signal, city.detection)
-        if signal.name not in fed:
+        if not _WORD.fullmatch(signal.name):
+            document.refuse(at, f"{signal.name!r} is not a signal's name; use a-z, 0-9 and _, at most 40")
+            continue
+        _check_signal(document, at, signal)
+        if durations and signal.durations_s:
+            _check_choice(document, (*at, "durations"), signal.durations_s, city.detection)
+        if complete and signal.name not in fed:
             what = "reading" if signal.kind == "level" else "category"
             document.refuse(at, f"no source feeds this {signal.kind} signal; give a source a {what} for it, or remove it")
 
 
-def _check_signal(document: Document, at: KeyPath, signal: Signal, detection: Detection) -> None:
-    if not _WORD.fullmatch(signal.name):
-        document.refuse(at, f"{signal.name!r} is not a signal's name; use a-z, 0-9 and _, at most 40")
+def _check_signal(document: Document, at: KeyPath, signal: Signal) -> None:
     for key, text in (("", signal.name), ("title", signal.title), ("group", signal.group)):
         refuse_class(document, (*at, key) if key else at, text)
     if signal.purpose not in PURPOSES:
@@ -133,11 +139,15 @@ def _check_signal(document: Document, at: KeyPath, signal: Signal, detection: De
     if not 0 < signal.consequence <= CONSEQUENCE_MAX:
         document.refuse((*at, "consequence"), f"{signal.consequence} is not above 0 and at most {CONSEQUENCE_MAX}; 1 is usual")
     _check_limits(document, at, signal)
-    if signal.durations_s:
-        check_durations(document, (*at, "durations"), signal.durations_s, detection.window_s)
-        for i, seconds in enumerate(signal.durations_s):
-            if seconds not in detection.durations_s:
-                document.refuse((*at, "durations", i), f"{seconds} s is not among detection.durations; add it there or choose one of them")
+
+
+def _check_choice(document: Document, at: KeyPath, durations_s: tuple[int, ...], detection: Detection) -> None:
+    """A signal's durations are some of the city's."""
+    before = len(document.problems)
+    check_durations(document, at, durations_s, detection.window_s)
+    for i, seconds in enumerate(durations_s):
+        if len(document.problems) == before and seconds not in detection.durations_s:
+            document.refuse((*at, i), f"{seconds} s is not among detection.durations; add it there or choose one of them")
 
 
 def _check_limits(document: Document, at: KeyPath, signal: Signal) -> None:
@@ -201,14 +211,15 @@ def _check_paths(document: Document, at: KeyPath, source: Source) -> None:
 
 def _check_places(document: Document, at: KeyPath, source: Source, city: City) -> None:
     place, where = source.area, (*at, "area")
+    files = document.data["areas"]
     codes = {area.code for area in city.areas}
     if not (place.code or place.library or place.lat or place.lon or place.default):
         document.refuse(where, "names no field for the place; add code, library, or lat and lon")
     if bool(place.lat) != bool(place.lon):
         document.refuse(where, "has one of lat and lon; add the other")
-    if place.library and not city.library:
+    if place.library and "library" not in files:
         document.refuse((*where, "library"), "the city has no address library; add 'areas.library', or remove this")
-    if place.lat and not any(area.geometry for area in city.areas):
+    if place.lat and "geometry" not in files:
         document.refuse((*where, "lat"), "the city has no outlines to find a point in; add 'areas.geometry', or remove lat and lon")
     if place.default and codes and place.default not in codes:
         document.refuse((*where, "default"), f"{place.default!r} is not in the area table; {nearest(place.default, tuple(sorted(codes)))}")
@@ -255,3 +266,4 @@ def _check_readings(document: Document, at: KeyPath, source: Source, signals: di
             document.refuse((*where, "signal"), f"{text}; write form: {'gauge' if kind == 'count' else 'counter'} or choose another signal")
         if reading.topic and not source.topic:
             document.refuse((*where, "topic"), "the source does not say where a record's topic stands; add 'topic: path' to the source")
+            return

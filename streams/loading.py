@@ -110,7 +110,7 @@ def _city(document: Document) -> City | None:
         "sources": read_section(document, dict[str, Source], "sources"),
         "demo": _demo(document, timezone),
     }
-    _check_sections(document, values, privacy)
+    durations = _check_sections(document, values, privacy)
     if files is None or privacy is None or any(value is None for key, value in values.items() if key != "demo"):
         return None
     city = City(
@@ -124,27 +124,27 @@ def _city(document: Document) -> City | None:
         lines=_lines(document),
         **{**values, "signals": tuple(values["signals"].values())},
     )
+    city_checks.check_signals(document, city, durations=durations)
+    city_checks.check_sources(document, city)
     _check_city(document, city)
     return city
 
 
-def _check_sections(document: Document, values: dict[str, Any], privacy: Privacy | None) -> None:
-    """Rules inside one section, for those that could be read."""
-    if values["detection"] is not None:
-        city_checks.check_detection(document, values["detection"])
+def _check_sections(document: Document, values: dict[str, Any], privacy: Privacy | None) -> bool:
+    """Rules inside one section, for those that could be read. Whether the detection's durations can be relied on."""
+    if values["name"] is not None:
+        city_checks.check_name(document, values["name"])
     if values["lifecycle"] is not None:
         city_checks.check_lifecycle(document, values["lifecycle"])
     if values["bands"] is not None:
         city_checks.check_bands(document, values["bands"])
     if privacy is not None:
         city_checks.check_privacy(document, privacy.suppress_below, privacy.leaf_population_min)
+    return values["detection"] is not None and city_checks.check_detection(document, values["detection"])
 
 
 def _check_city(document: Document, city: City) -> None:
-    """Rules between sections."""
-    city_checks.check_name(document, city.name)
-    city_checks.check_signals(document, city)
-    city_checks.check_sources(document, city)
+    """Rules between the areas, the demo and the rest."""
     levels = {area.level for area in city.areas}
     if city.areas and city.shard_level not in levels - {0}:
         document.refuse(("areas", "shard_level"), f"no area has level {city.shard_level}; write the level of the districts, usually 1")

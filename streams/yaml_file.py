@@ -20,12 +20,16 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 KeyPath = tuple[str | int, ...]
 
 NODES_MAX = 200_000  # aliases repeat what they name; a file that unfolds to more is refused
-DEPTH_MAX = 16  # an alias of what it lies in would never end
+DEPTH_MAX = 16
 PROBLEMS_MAX = 1000
 DURATION_S_MAX = 10 * 366 * 86_400
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw])")
 _PLAIN_KEY = re.compile(r"[\w*-]+")
+
+
+class _Unusable:
+    """Stands for a value that was refused already."""
 
 
 class Problems:
@@ -88,13 +92,19 @@ def read_document(path: Path, problems: Problems) -> Document:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problems.add(document.file, line, f"is not YAML: {_first_line(error.problem)}; correct the line or the one before it")
         return document
+    except RecursionError:
+        problems.add(document.file, 1, f"nests deeper than {DEPTH_MAX}; write it flat")
+        return document
     except YAMLError as error:
         problems.add(document.file, 1, f"is not YAML: {_first_line(str(error))}; correct it")
         return document
     if not isinstance(tree, CommentedMap):
         problems.add(document.file, 1, "is not a mapping of keys to values; begin with 'city: name'")
         return document
-    document.data = _plain(tree, (), document)
+    try:
+        document.data = _plain(tree, (), document)
+    except _Refused:
+        return document
     if len(document.lines) > NODES_MAX:
         problems.add(document.file, 1, f"unfolds to more than {NODES_MAX} values; use fewer aliases")
         document.data = None
@@ -110,8 +120,8 @@ def _plain(node: Any, path: KeyPath, document: Document) -> Any:
     if len(document.lines) > NODES_MAX:
         return None
     if len(path) > DEPTH_MAX:
-        document.refuse(path[:3], f"nests deeper than {DEPTH_MAX}; take the alias out")
-        return None
+        document.refuse(path[:1], f"nests deeper than {DEPTH_MAX}; write it flat")
+        raise _Refused
     if isinstance(node, CommentedMap):
         document.lines.setdefault(path, node.lc.line + 1)
         result: dict[str, Any] = {}
@@ -130,7 +140,7 @@ def _plain(node: Any, path: KeyPath, document: Document) -> Any:
         return [_plain(value, (*path, i), document) for i, value in enumerate(node)]
     if isinstance(node, TaggedScalar):
         document.refuse(path, f"carries the tag {node.tag.value!r}; write a plain value")
-        return None
+        return _Unusable()
     return next((kind(node) for kind in (bool, int, float, str) if isinstance(node, kind)), node)
 
 
@@ -199,6 +209,8 @@ def _is_duration(name: str, kind: Any) -> bool:
 
 
 def _struct(document: Document, cls: Any, data: Any, path: KeyPath, given: Mapping[str, Any]) -> Any:
+    if isinstance(data, _Unusable):
+        raise _Refused
     if not isinstance(data, dict):
         document.refuse(path, f"{_shown(data)} is not a mapping; write keys and values under it")
         raise _Refused
@@ -225,6 +237,8 @@ def _struct(document: Document, cls: Any, data: Any, path: KeyPath, given: Mappi
 
 
 def _value(document: Document, kind: Any, data: Any, path: KeyPath, *, duration: bool = False) -> Any:
+    if isinstance(data, _Unusable):
+        raise _Refused
     origin, arguments = get_origin(kind), get_args(kind)
     if isinstance(kind, type) and issubclass(kind, Struct):
         return _struct(document, kind, data, path, {})

@@ -198,8 +198,6 @@ class Feed:
                 return None
             opening = self._opening(last_event_id)
             self._subscribers.append(opening.subscriber)
-            if self._released < self._ring.end:
-                self._arm()
             return opening
 
     def _opening(self, last_event_id: str | None) -> Opening:
@@ -212,8 +210,7 @@ class Feed:
         number = self._ring.number_after(position)
         if number is None:
             return Opening(subscriber, b"", position, self.last_id, self._encoded_snapshot())
-        subscriber.cursor = max(self._released, number)
-        return Opening(subscriber, self._ring.take(number, subscriber.cursor))
+        return Opening(subscriber, self._ring.take(number, self._ring.end))
 
     async def replay(self, opening: Opening) -> bytes:
         """What an opening owes from the history: its events and the snapshot, or a reset when that is too much."""

@@ -54,7 +54,9 @@ class Budget(Struct):
         if not 0 < per_day < math.inf:
             raise ValueError(f"lifecycle.false_alerts_per_day is {per_day:g}; a budget is greater than 0, 2 for a start")
         if not 0 < ratio <= 1:
-            raise ValueError(f"lifecycle.clear_ratio is {ratio:g}; it lies above 0 and is at most 1, so that raising and clearing do not overlap")
+            raise ValueError(
+                f"lifecycle.clear_ratio is {ratio:g}; it lies above 0 and is at most 1, so that raising and clearing do not overlap"
+            )
         start_s = len(city.areas) * len(city.signals) * DAY_S / per_day
         floor_s = city.detection.finding_floor_s / ratio
         return cls(per_day, start_s, floor_s, city.detection.history_s, max(start_s, floor_s), rate=per_day)

@@ -92,9 +92,12 @@ class Recent:
         self._next = offset
 
     def _enter(self, place: int, digest: int) -> None:
-        slots = self._slots
+        slots, cells = self._slots, self._cells
         i = digest & self._mask
         while slots[i]:
+            if cells[slots[i] - 1] == digest:  # a repeat moves its entry, so that one record sent for ever fills no table
+                slots[i] = place + 1
+                return
             i += 1
         if i >= self._last or self._filled >= self._limit:
             self._build()  # enters this one too: it stands in the ring already
@@ -105,6 +108,9 @@ class Recent:
     def _build(self) -> None:
         """The table of what stands in the ring, at most a third full and wider where that does not do."""
         places = np.flatnonzero(self._ring[: self._high])
+        newest_first = places[np.argsort((self._next - 1 - places) % self._offsets, kind="stable")]
+        _, first = np.unique(self._ring[newest_first], return_index=True)
+        places = newest_first[first]
         size = SLOTS_MIN
         while size < 3 * len(places):
             size *= 2
@@ -112,6 +118,7 @@ class Recent:
             size *= 2
 
     def _place(self, places: NDArray[np.intp], size: int) -> bool:
+        """Fill a table of ``size`` slots; False when probing would run over its end."""
         homes = (self._ring[places] & np.uint64(size - 1)).astype(np.int64)
         order = np.argsort(homes, kind="stable")
         steps = np.arange(len(order))

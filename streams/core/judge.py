@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ NOTABLE_P = 0.05
 
 
 class Judged(NamedTuple):
-    """Scored series of a shard in one window: R rows, D durations."""
+    """Scored series in one window: R rows, D durations."""
 
     rows: Ints  # (R,) of the shard
     seen: Floats  # (R, D)
@@ -55,7 +56,7 @@ EMPTY = Judged(_NONE.astype(int), _WIDE, _WIDE, _WIDE, _WIDE, _WIDE, _WIDE.astyp
 
 
 class Judge:
-    """Rules of one shard for what is notable, and how it is said."""
+    """Rules of some shards for what is notable, and how it is said."""
 
     def __init__(self, city: City, layout: Layout) -> None:
         self._city, self._layout = city, layout
@@ -95,8 +96,8 @@ class Judge:
             batch=cells.batch[rows] > 0,
         )
 
-    def findings(self, table: Judged, window: Window, *, first_number: int, early: bool) -> list[Finding]:
-        """The notable rows as numbered findings, in row order.
+    def findings(self, table: Judged, window: Window, *, numbers: Sequence[int], early: bool) -> list[Finding]:
+        """The notable rows as findings in row order, numbered on from ``numbers``, one a shard.
 
         A long duration remembers what happened days ago: without news in this window it is no finding.
         """
@@ -106,7 +107,10 @@ class Judge:
             return []
         risks = risk(chosen.recurrence_s, self._consequence[chosen.rows]).tolist()
         evidence = self._evidence(chosen)
-        return [self._finding(chosen, i, value, evidence[i], window, first_number + i, early=early) for i, value in enumerate(risks)]
+        shard = self._layout.shard_of(chosen.rows)
+        first = np.searchsorted(shard, np.arange(len(numbers)))
+        number = (np.array(numbers)[shard] + np.arange(len(shard)) - first[shard]).tolist()
+        return [self._finding(chosen, i, value, evidence[i], window, number[i], early=early) for i, value in enumerate(risks)]
 
     def scores(self, table: Judged, window: Window, *, every: bool) -> list[Scores]:
         """Rows worth keeping, one line a duration; recurrence and risk are those of the series over all durations."""
@@ -118,34 +122,33 @@ class Judge:
         row, duration = np.nonzero(keep)
         if not len(row):
             return []
-        rows = table.rows[row]
         risks = np.where(table.ready, risk(table.recurrence_s, self._consequence[table.rows]), 0.0)
-        return [
-            Scores(
-                shard=self._layout.shard,
-                window_end_s=window.start_s + self._window_s,
-                config_version=self._city.config_version,
-                area=self._area_codes[rows // self._count].tolist(),
-                signal=self._signal_names[rows % self._count].tolist(),
-                duration_s=self._durations_s[duration].tolist(),
-                observed=np.round(table.seen[row, duration], 3).tolist(),
-                expected=np.round(table.expected[row, duration], 5).tolist(),
-                p=quantised(table.p[row, duration]).tolist(),
-                recurrence_s=np.round(table.recurrence_s[row], 1).tolist(),
-                risk=risks[row].tolist(),
-            )
-        ]
+        shard = self._layout.shard_of(table.rows[row])
+        bounds = [0, *(np.flatnonzero(np.diff(shard)) + 1).tolist(), len(shard)]
+        return [self._scores_of(table, risks, row[a:b], duration[a:b], window) for a, b in pairwise(bounds)]
+
+    def _scores_of(self, table: Judged, risks: Floats, row: Ints, duration: Ints, window: Window) -> Scores:
+        rows = table.rows[row]
+        return Scores(
+            shard=self._layout.shards[int(self._layout.shard_of(rows[:1])[0])],
+            window_end_s=window.start_s + self._window_s,
+            config_version=self._city.config_version,
+            area=self._area_codes[rows // self._count].tolist(),
+            signal=self._signal_names[rows % self._count].tolist(),
+            duration_s=self._durations_s[duration].tolist(),
+            observed=np.round(table.seen[row, duration], 3).tolist(),
+            expected=np.round(table.expected[row, duration], 5).tolist(),
+            p=quantised(table.p[row, duration]).tolist(),
+            recurrence_s=np.round(table.recurrence_s[row], 1).tolist(),
+            risk=risks[row].tolist(),
+        )
 
     def _evidence(self, table: Judged) -> list[tuple[Evidence, ...]]:
         columns = [np.round(column, 5).tolist() for column in (table.seen, table.expected, table.lower, table.upper)]
         p = quantised(table.p).tolist()
         used = (table.applies & ((table.expected > 0) | (table.p < 1.0))).tolist()
         return [
-            tuple(
-                Evidence(*numbers)
-                for numbers, keep in zip(zip(self._layout.durations_s, *rows, strict=True), kept, strict=True)
-                if keep
-            )
+            tuple(Evidence(*numbers) for numbers, keep in zip(zip(self._layout.durations_s, *rows, strict=True), kept, strict=True) if keep)
             for *rows, kept in zip(*columns, p, used, strict=True)
         ]
 
@@ -158,7 +161,7 @@ class Judge:
         recurrence = round(float(table.recurrence_s[i]), 1)
         small = area.level > self._city.shard_level and not self._city.flat
         return Finding(
-            shard=self._layout.shard,
+            shard=self._layout.shards[int(self._layout.shard_of(table.rows[i : i + 1])[0])],
             number=number,
             window_start_s=window.start_s,
             window_end_s=window.start_s + self._window_s,

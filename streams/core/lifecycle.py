@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from streams.core.explain import recurrence_words, span_words
+from streams.core.explain import recurrence_words
 from streams.model import BANDS, HOUR_S, Band, State
 from streams.settings import Lifecycle
 
@@ -166,7 +166,7 @@ def clears_words(case: Case, limits: Limits, due_s: int) -> str:
     if case.state in FINAL:
         return ""
     needed_s = hold_s(limits, flapping=case.flapping)
-    condition = f"clears when fresh risk stays below {recurrence_words(limits.clear_s)} for {span_words(needed_s)}"
+    condition = f"clears when fresh risk stays below {recurrence_words(limits.clear_s)} for {needed_s / HOUR_S:g} h"
     if case.state == "no_data" or case.partly_dark:
         return f"{condition}; not while data is missing"
     return f"{condition}; earliest {minute_words(case.now_s + max(0, needed_s - case.calm_s))}"

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from streams.core.incidents import Incident, Relations
-from streams.core.lifecycle import FINAL
 from streams.model import DAY_S
 
 SILENCES_MAX = 1_000

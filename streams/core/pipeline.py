@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-import numpy as np
 
-from streams.columns import Cells, unpack
 from streams.core.areas import AreaTree
-from streams.core.score import Scored, Shard, Tally
+from streams.core.score import Scored, Shards, Tally
 from streams.core.shard import shards_of
 from streams.model import Counts
 from streams.settings import City
@@ -16,21 +14,19 @@ SNAPSHOT_VERSION = 1
 
 
 class Scorer:
-    """The shards of ``city``; each record goes to all of them, and each takes what is its own."""
+    """The shards of ``city``: its own level, which reads roll-ups, and the districts."""
 
     def __init__(self, city: City) -> None:
         tree = AreaTree(city.areas)
         self.city = city
         self.shards: tuple[str, ...] = shards_of(city)
-        self._shards = [Shard(city, name, tree) for name in self.shards]
-        self._owner = {code: i for i, shard in enumerate(self._shards) for code in shard.areas}
+        root, *others = self.shards
+        hosted = ((root,), tuple(others)) if others else ((root,),)
+        self._hosts = [Shards(city, names, tree) for names in hosted]
 
     def apply(self, counts: Counts) -> Scored:
         """Outputs of all shards, in the order of ``shards``."""
-        cells = unpack(counts)
-        owner = np.array([self._owner.get(code, -1) for code in counts.areas], np.int64)
-        of_cell = np.zeros(len(cells.n), np.int64) if counts.rollup or not len(owner) else owner[cells.area]
-        parts = [shard.apply(counts, Cells(*(column[of_cell == i] for column in cells))) for i, shard in enumerate(self._shards)]
+        parts = [host.apply(counts) for host in self._hosts]
         return Scored(
             tuple(f for part in parts for f in part.findings),
             tuple(c for part in parts for c in part.closed),
@@ -39,11 +35,13 @@ class Scorer:
 
     def tally(self) -> Tally:
         """Sums over the shards."""
-        columns = zip(*(msgspec.structs.astuple(shard.tally) for shard in self._shards), strict=True)
+        columns = zip(*(msgspec.structs.astuple(host.tally) for host in self._hosts), strict=True)
         return Tally(*(sum(column) for column in columns))
 
     def snapshot(self) -> bytes:
-        return msgspec.msgpack.encode({"version": SNAPSHOT_VERSION, "config": self.city.config_version, "shards": [s.snapshot() for s in self._shards]})
+        return msgspec.msgpack.encode(
+            {"version": SNAPSHOT_VERSION, "config": self.city.config_version, "hosts": [host.snapshot() for host in self._hosts]}
+        )
 
     def restore(self, data: bytes) -> None:
         """Go on from a snapshot.
@@ -54,6 +52,8 @@ class Scorer:
         state = msgspec.msgpack.decode(data)
         if state["version"] != SNAPSHOT_VERSION or state["config"] != self.city.config_version:
             wrote = f"version {state['version']}, configuration {state['config']}"
-            raise ValueError(f"snapshot of {wrote} does not fit version {SNAPSHOT_VERSION}, configuration {self.city.config_version}: rebuild it from the journal")
-        for shard, part in zip(self._shards, state["shards"], strict=True):
-            shard.restore(part)
+            raise ValueError(
+                f"snapshot of {wrote} does not fit version {SNAPSHOT_VERSION}, configuration {self.city.config_version}: rebuild it from the journal"
+            )
+        for host, part in zip(self._hosts, state["hosts"], strict=True):
+            host.restore(part)

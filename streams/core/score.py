@@ -1,7 +1,7 @@
-"""Score: a shard turns counts into findings. A deterministic state machine: ``apply``, ``snapshot``, ``restore``.
+"""Score: shards turn counts into findings. A deterministic state machine: ``apply``, ``snapshot``, ``restore``.
 
-    minutes ─► windows still open ──watermark──► closed: every bank scores, then learns ─► findings, scores
-                     └─► early findings: a count so high already that closing cannot take it back
+minutes ─► windows still open ──watermark──► closed: every bank scores, then learns ─► findings, scores
+                 └─► early findings: a count so high already that closing cannot take it back
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from streams.model import Closed, Counts, Finding, Scores
 from streams.settings import City
 
 OPEN_WINDOWS_MAX = 4096
-"""Windows a shard keeps open; beyond it the oldest closes without its watermark, counted as ``forced``."""
+"""Windows kept open; beyond it the oldest closes without its watermark, counted as ``forced``."""
 AHEAD_MAX = 8
 """Early findings look at most this many windows past the last closed one."""
 FLAG_P = 1e-3
@@ -32,7 +32,7 @@ SAY_AGAIN_RATIO = 10.0
 
 
 class Tally(Struct):
-    """What a shard could not do as usual, counted: late events put into longer durations, dropped, cells of no series, windows forced."""
+    """What shards could not do as usual, counted: late events put into longer durations, dropped, cells of no series, windows forced."""
 
     amended: int = 0
     late: int = 0
@@ -41,20 +41,23 @@ class Tally(Struct):
 
 
 class Scored(Struct, frozen=True):
-    """What a shard has to say after a record."""
+    """What shards have to say after a record."""
 
     findings: tuple[Finding, ...] = ()
     closed: tuple[Closed, ...] = ()
     scores: tuple[Scores, ...] = ()
 
 
-class Shard:
-    """One district with its subtree, or the city's own level."""
+class Shards:
+    """The shards that one partition of the journal hosts, in one set of arrays: they read the same records, so their windows close together.
 
-    def __init__(self, city: City, shard: str, tree: AreaTree) -> None:
-        self.city, self.name = city, shard
+    Nothing crosses from one to another; what a shard says does not depend on which others are hosted with it.
+    """
+
+    def __init__(self, city: City, names: tuple[str, ...], tree: AreaTree) -> None:
+        self.city, self.names = city, names
         self.tally = Tally()
-        self._layout = Layout(city, shard, tree)
+        self._layout = Layout(city, names, tree)
         self._banks: list[Bank] = self._layout.banks()
         self._judge = Judge(city, self._layout)
         self._window_s = city.detection.window_s
@@ -64,17 +67,14 @@ class Shard:
         self._newest: dict[str, int] = {}
         self._next = -1  # index of the next window to close
         self._first = -1  # index of the first one closed
-        self._number = 0
+        self._numbers = [0] * len(names)  # of the next finding of each shard
         self._since_s = 0  # where time began, whatever this shard itself saw first
 
-    def apply(self, counts: Counts, cells: Cells | None = None) -> Scored:
-        """Take a record of the counts journal. Records made for the other level (``rollup``) do not even move time here.
-
-        ``cells``: those of the record that are this shard's, where the caller has sorted them out already.
-        """
+    def apply(self, counts: Counts) -> Scored:
+        """Take a record of the counts journal. Records made for the other level (``rollup``) do not even move time here."""
         if counts.rollup != self._layout.root:
             return Scored()
-        touched = self._take(counts, unpack(counts) if cells is None else cells)
+        touched = self._take(counts, unpack(counts))
         for span in counts.spans:
             self._marks[span.raw] = max(span.watermark_s, self._marks.get(span.raw, span.watermark_s))
             self._since_s = min(self._since_s, span.since_s) if self._since_s and span.since_s else self._since_s or span.since_s
@@ -84,16 +84,11 @@ class Shard:
         scores: list[Scores] = []
         for index in self._due():
             findings += self._close(index, scores)
-            closed.append(Closed(self.name, (index + 1) * self._window_s, self._number, self._dark(index)))
+            closed += self._closed(index)
         for index in touched:
             if self._next <= index < self._next + AHEAD_MAX and self._next >= 0:
                 findings += self._early(index)
         return Scored(tuple(findings), tuple(closed), tuple(scores))
-
-    @property
-    def areas(self) -> tuple[str, ...]:
-        """Codes of the areas whose series this shard holds."""
-        return tuple(self._layout.area_at)
 
     def snapshot(self) -> bytes:
         """All state; aliases nothing."""
@@ -101,7 +96,8 @@ class Shard:
             "open": {str(i): window.packed() for i, window in sorted(self._open.items())},
             "marks": self._marks,
             "newest": self._newest,
-            "at": [self._next, self._first, self._number, self._since_s],
+            "at": [self._next, self._first, self._since_s],
+            "numbers": self._numbers,
             "tally": msgspec.structs.astuple(self.tally),
             "banks": [packing.pack(bank.detector.snapshot() | {"flagged.": bank.flagged}) for bank in self._banks],
         }
@@ -113,7 +109,8 @@ class Shard:
         size = self._layout.size
         self._open = {int(i): Open.unpacked(size, window) for i, window in state["open"].items()}
         self._marks, self._newest = state["marks"], state["newest"]
-        self._next, self._first, self._number, self._since_s = state["at"]
+        self._next, self._first, self._since_s = state["at"]
+        self._numbers = state["numbers"]
         self.tally = Tally(*state["tally"])
         for bank, packed in zip(self._banks, state["banks"], strict=True):
             arrays = packing.unpack(packed)
@@ -228,9 +225,14 @@ class Shard:
         return findings
 
     def _found(self, table: Judged, window: Window, *, early: bool) -> list[Finding]:
-        findings = self._judge.findings(table, window, first_number=self._number, early=early)
-        self._number += len(findings)
+        findings = self._judge.findings(table, window, numbers=self._numbers, early=early)
+        for finding in findings:
+            self._numbers[self.names.index(finding.shard)] = finding.number + 1
         return findings
+
+    def _closed(self, index: int) -> list[Closed]:
+        dark = self._dark(index)
+        return [Closed(name, (index + 1) * self._window_s, number, dark) for name, number in zip(self.names, self._numbers, strict=True)]
 
     def _dark(self, index: int) -> tuple[str, ...]:
         """Signals none of whose sources has said anything for ``no_data_for_s``."""

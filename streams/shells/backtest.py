@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from msgspec import Struct
@@ -16,9 +16,10 @@ from streams.core.decide import Decide
 from streams.core.journal import pack
 from streams.core.pipeline import Scorer
 from streams.loading import flat_city
-from streams.model import DAY_S, MINUTE_S, Alert, Counts, Span, Transition
+from streams.model import DAY_S, MINUTE_S, Alert, Closed, Counts, Finding, Span, Transition
 from streams.settings import City, Detection
 from streams.shells import csvcounts
+from streams.shells.bar import bar
 from streams.shells.csvcounts import Plan, Table
 from streams.shells.engine import Engine
 from streams.shells.outputs import RunWriter
@@ -50,7 +51,7 @@ class Figures(Struct, frozen=True):
 class _Count:
     """Counts the transitions that pass by."""
 
-    name = "count"
+    name: ClassVar[str] = "count"
 
     def __init__(self) -> None:
         self.transitions = self.alerts = 0
@@ -66,7 +67,7 @@ class _Count:
     def close(self) -> None: ...
 
 
-def backtest_counts(  # noqa: PLR0913 - the options of one command
+def backtest_counts(
     path: Path,
     out: Path,
     *,
@@ -76,7 +77,6 @@ def backtest_counts(  # noqa: PLR0913 - the options of one command
     budget: float = 2.0,
     score_all: bool = True,
     base: Detection | None = None,
-    progress: Callable[[float], None] = lambda _: None,
 ) -> Figures:
     """Score a table of counts window by window and write both files into ``out``.
 
@@ -94,23 +94,24 @@ def backtest_counts(  # noqa: PLR0913 - the options of one command
         budget=budget,
         missing=plan.missing,
         score_all=score_all,
-        **({"base": base} if base else {}),
+        base=base or Detection(),
     )
     count, writer = _Count(), RunWriter(out, city, shift_s=plan.shift_s)
     scorer = Scorer(city)
     decide = Decide(city, scorer.shards)
     first_s = end_s = None
-    seq = windows = 0
-    last_s = max(time for time, _, _ in table.cells)
-    for counts in _journal(city, table, plan):
-        end_s = counts.spans[0].watermark_s
-        first_s = end_s - plan.window_s if first_s is None else first_s
-        batch = _apply(scorer, decide, counts, seq)
-        seq += len(batch.transitions)
-        for sink in (count, writer):
-            sink.write(batch)
-        windows += 1
-        progress((end_s - first_s) / max(1, last_s - plan.shift_s - first_s))
+    seq = 0
+    with bar("scoring", len(table.cells)) as moved:
+        done = 0
+        for counts in _journal(city, table, plan):
+            end_s = counts.spans[0].watermark_s
+            first_s = end_s - plan.window_s if first_s is None else first_s
+            batch = _apply(scorer, decide, counts, seq)
+            seq += len(batch.transitions)
+            for sink in (count, writer):
+                sink.write(batch)
+            done += len(counts.n) // 4
+            moved(done)
     writer.close()
     assert first_s is not None
     assert end_s is not None
@@ -162,7 +163,8 @@ def _apply(scorer: Scorer, decide: Decide, counts: Counts, seq: int) -> Batch:
     scored = scorer.apply(counts)
     transitions: list[Transition] = []
     alerts: dict[str, Alert] = {}
-    for record in (*scored.findings, *scored.closed):
+    records: list[Finding | Closed] = [*scored.findings, *scored.closed]
+    for record in records:
         decided = decide.apply(record)
         transitions += decided.transitions
         alerts |= {alert.id: alert for alert in decided.alerts}
@@ -170,7 +172,7 @@ def _apply(scorer: Scorer, decide: Decide, counts: Counts, seq: int) -> Batch:
     return Batch(scores=scored.scores, transitions=numbered, alerts=tuple(alerts.values()))
 
 
-def backtest_records(city: City, stretch: Stretch, out: Path, *, progress: Callable[[float], None] = lambda _: None) -> Figures:
+def backtest_records(city: City, stretch: Stretch, out: Path) -> Figures:
     """Play raw records through the whole engine, in a folder that is thrown away, and write both files into ``out``."""
     count, writer = _Count(), RunWriter(out, city)
     with tempfile.TemporaryDirectory(prefix="tocsin-backtest-") as folder:
@@ -178,8 +180,9 @@ def backtest_records(city: City, stretch: Stretch, out: Path, *, progress: Calla
         engine = Engine(city, store, KEY, (count, writer))
         engine.recover(stretch.first_s)
         try:
-            for step in play(engine, stretch.records, stretch.first_s, stretch.end_s):
-                progress((step.now_s - stretch.first_s) / max(1, stretch.end_s - stretch.first_s))
+            with bar("playing", stretch.end_s - stretch.first_s) as moved:
+                for step in play(engine, stretch.records, stretch.first_s, stretch.end_s):
+                    moved(step.now_s - stretch.first_s)
         finally:
             writer.close()
             store.close()

@@ -94,7 +94,7 @@ def demo(  # noqa: PLR0913 - one parameter a flag
 
 
 @app.command(epilog="Example: tocsin up --embedded --city hangzhou --state var/hangzhou --follow hotline=/var/log/hotline.ndjson")
-def up(  # noqa: PLR0913 - one parameter a flag
+def up(
     city: CityName,
     state: Annotated[Path, typer.Option(help="Folder of the journals, key and token; made at first start.")],
     embedded: Annotated[bool, typer.Option("--embedded", help="All in one process, journals in SQLite.")] = False,
@@ -121,7 +121,9 @@ def up(  # noqa: PLR0913 - one parameter a flag
 @app.command(epilog="Example: tocsin backtest --counts complaints.csv --out run/ --budget 0.5")
 def backtest(  # noqa: PLR0913 - one parameter a flag
     out: Annotated[Path, typer.Option(help="Folder for alerts.ndjson and scores.csv.")],
-    counts: Annotated[Path | None, typer.Option(help="CSV (.gz allowed) with the header time,area,signal,count; area and signal may be left out.")] = None,
+    counts: Annotated[
+        Path | None, typer.Option(help="CSV (.gz allowed) with the header time,area,signal,count; area and signal may be left out.")
+    ] = None,
     events: Annotated[Path | None, typer.Option(help="Raw records: JSON lines of --source, or the CSV of the city's demo.")] = None,
     source: Annotated[str, typer.Option(help="Source of the JSON lines of --events.")] = "",
     city: Annotated[str, typer.Option(help="A city that comes with Tocsin; for --events.")] = "",
@@ -130,7 +132,9 @@ def backtest(  # noqa: PLR0913 - one parameter a flag
     window: Annotated[str, typer.Option(help="Window of --counts, such as 15m, 1h, 1d, 1w; found from the times when left out.")] = "",
     durations: Annotated[str, typer.Option(help="Durations of --counts, such as 1h,1d,7d.")] = "",
     budget: Annotated[float, typer.Option(min=0.0001, help="Bearable false alerts a day, for --counts.")] = 2.0,
-    missing: Annotated[Literal["auto", "zero", "gap"], typer.Option(help="What a window without a row is; auto: a gap if zeros are written out.")] = "auto",
+    missing: Annotated[
+        Literal["auto", "zero", "gap"], typer.Option(help="What a window without a row is; auto: a gap if zeros are written out.")
+    ] = "auto",
     scores: Annotated[Literal["all", "notable"], typer.Option(help="Which scores of --counts to write.")] = "all",
 ) -> None:
     """Run the same code over the past: a table of counts, or raw records."""
@@ -172,7 +176,9 @@ def replay(
     from streams.shells import replay as shell
 
     done = shell.replay(journal, out)
-    _report(done, f"{done.counts} counts, {done.findings} findings, {done.transitions} transitions, all as recorded; files in {out}", json=json)
+    _report(
+        done, f"{done.counts} counts, {done.findings} findings, {done.transitions} transitions, all as recorded; files in {out}", json=json
+    )
 
 
 @app.command("check-config", epilog="Example: tocsin check-config config/boston/tocsin.yaml")
@@ -191,7 +197,9 @@ def check_config(
     except SettingsError as error:
         loaded, problems = None, error.problems
     if json:
-        _echo_json({"file": str(path), "ok": not problems, "problems": problems, "configuration": loaded.config_version if loaded else None})
+        _echo_json(
+            {"file": str(path), "ok": not problems, "problems": problems, "configuration": loaded.config_version if loaded else None}
+        )
     elif problems or loaded is None:
         typer.echo("\n".join(problems), err=True)
     else:
@@ -237,12 +245,19 @@ def areas_check(city: CityName = "boston", json: Json = False) -> None:
     tree = AreaTree(loaded.areas)
     levels = Counter(area.level for area in loaded.areas)
     drawn = sum(1 for area in loaded.areas if area.geometry)
-    figures = {"areas": len(tree), "levels": {str(level): n for level, n in sorted(levels.items())}, "outlines": drawn, "library": len(loaded.library)}
+    figures = {
+        "areas": len(tree),
+        "levels": {str(level): n for level, n in sorted(levels.items())},
+        "outlines": drawn,
+        "library": len(loaded.library),
+    }
     if json:
         _echo_json(figures)
         return
     by_level = ", ".join(f"{n} of level {level}" for level, n in sorted(levels.items()))
-    typer.echo(f"{loaded.title}: {len(tree)} areas ({by_level}), {drawn} with an outline, {len(loaded.library)} names in the address library")
+    typer.echo(
+        f"{loaded.title}: {len(tree)} areas ({by_level}), {drawn} with an outline, {len(loaded.library)} names in the address library"
+    )
 
 
 @app.command("version", epilog="Example: tocsin version")

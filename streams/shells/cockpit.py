@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from fastapi import FastAPI
 
 from sinks.cockpit.api import create_app
+from sinks.metrics import Metrics
 from streams.shells.http import ingest_router
 from streams.shells.opening import Opened
 
@@ -16,7 +18,14 @@ BEHIND_MAX = 10_000
 
 def build_app(opened: Opened, *, token: str, now_s: Callable[[], int], ingest: bool = True) -> FastAPI:
     """``ingest`` False serves the feed alone."""
-    app = create_app(opened.feed, opened.engine.city.areas, lambda: health(opened), title=f"Tocsin: {opened.engine.city.title}")
+    metrics = opened.engine.meter.metrics
+    app = create_app(
+        opened.feed,
+        opened.engine.city.areas,
+        lambda: health(opened),
+        metrics=(lambda: _exposition(opened, metrics, now_s())) if metrics else None,
+        title=f"Tocsin: {opened.engine.city.title}",
+    )
     if ingest:
         app.include_router(ingest_router(opened.engine, token, now_s))
     return app
@@ -26,3 +35,22 @@ def health(opened: Opened) -> dict[str, bool]:
     """What must be true before people can rely on what they see."""
     engine = opened.engine
     return {"sinks": not engine.waiting, "caught_up": engine.behind < BEHIND_MAX}
+
+
+def _exposition(opened: Opened, metrics: Metrics, now_s: int) -> bytes:
+    """Gauges are brought up to date when they are asked for."""
+    engine, feed = opened.engine, opened.feed.stats()
+    metrics.behind(engine.behind)
+    metrics.open_alerts(Counter(held.alert.band for held in opened.feed.open_alerts()))
+    metrics.feed(feed.subscribers, feed.dropped, feed.resets)
+    lags: dict[str, int] = {}
+    for raw, watermark_s in engine.watermarks().items():
+        source = raw.removeprefix("raw.").rsplit("/", 1)[0]
+        lags[source] = max(lags.get(source, 0), now_s - watermark_s)
+    for source, lag_s in lags.items():
+        metrics.watermark_lag(source, lag_s)
+    tally = engine.tally()
+    engine.meter.bound("open_windows", tally.forced)
+    engine.meter.bound("feed_alerts", feed.left_off)
+    engine.meter.bound("feed_subscribers", feed.refused)
+    return metrics.text()

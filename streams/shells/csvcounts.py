@@ -6,6 +6,7 @@ import csv
 import gzip
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from math import gcd
 from pathlib import Path
 from typing import IO, Literal, NamedTuple, cast
@@ -67,7 +68,9 @@ def read(path: Path) -> Table:
             key = (at_s, area, signal)
             cells[key] = cells.get(key, 0) + n
             if cells[key] > COUNT_MAX:
-                raise CountsFileError(f"{path}:{line}: the counts of this time, area and signal add up to more than {COUNT_MAX}; count in thousands")
+                raise CountsFileError(
+                    f"{path}:{line}: the counts of this time, area and signal add up to more than {COUNT_MAX}; count in thousands"
+                )
     if not cells:
         raise CountsFileError(f"{path}: no rows below the header; give at least some weeks of counts")
     areas, signals = sorted({area for _, area, _ in cells}), sorted({signal for _, _, signal in cells})
@@ -89,7 +92,9 @@ def plan(table: Table, *, window_s: int | None, durations_s: Sequence[int] = (),
         durations_s = [n * window_s for n in windows]
     for duration_s in durations_s:
         if duration_s % window_s or duration_s <= 0:
-            raise CountsFileError(f"--durations: {duration_s} s is not a multiple of the window of {window_s} s; leave it out or give another --window")
+            raise CountsFileError(
+                f"--durations: {duration_s} s is not a multiple of the window of {window_s} s; leave it out or give another --window"
+            )
     chosen: Missing = ("gap" if table.explicit_zeros else "zero") if missing == "auto" else missing
     return Plan(window_s, tuple(sorted(set(durations_s) | {window_s})), times[0] % window_s, chosen)
 
@@ -112,7 +117,7 @@ def windows(table: Table, plan: Plan) -> Iterator[tuple[int, dict[tuple[str, str
 def _spacing(times: Sequence[int]) -> int:
     """The longest usual step that all times keep to."""
     step = 0
-    for before, after in zip(times, times[1:], strict=False):
+    for before, after in pairwise(times):
         step = gcd(step, after - before)
     if step == 0:
         raise CountsFileError("the file has one time only: give --window, such as --window 1d")
@@ -148,7 +153,9 @@ def _rows(path: Path, file: IO[str]) -> Iterator[tuple[int, str, str, str, str]]
             if not row:
                 continue
             if len(row) != len(header):
-                raise CountsFileError(f"{path}:{rows.line_num}: {len(row)} fields, the header has {len(header)}; quote fields that hold a comma")
+                raise CountsFileError(
+                    f"{path}:{rows.line_num}: {len(row)} fields, the header has {len(header)}; quote fields that hold a comma"
+                )
             yield rows.line_num, row[time].strip(), _word(row, area), _word(row, signal), row[count].strip()
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, csv.Error):
         raise CountsFileError(f"{path}:{rows.line_num + 1}: not readable as CSV in UTF-8; save it as such") from None

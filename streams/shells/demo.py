@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from threading import Event
@@ -17,20 +17,20 @@ import msgspec
 import orjson
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sinks.base import Batch, Sink
 from streams.core.areas import AreaTree
 from streams.core.explain import recurrence_words
 from streams.model import Transition
 from streams.settings import City
+from streams.shells.bar import bar
 from streams.shells.cockpit import build_app
 from streams.shells.keys import load_token
 from streams.shells.opening import Opened
 from streams.shells.outputs import RunWriter
 from streams.shells.play import Pace, play
 from streams.shells.records import RecordsError, Stretch, demo_stretch
-from streams.shells.serve import Server, ServeError
+from streams.shells.serve import ServeError, Server
 from streams.shells.summary import Played, Summary, Told, summarise
 
 PORT = 8311
@@ -134,10 +134,10 @@ def _play(city: City, opened: Opened, stretch: Stretch, options: Options, told: 
     started = time.monotonic()
     pace = _pace(stretch, options)
     fed = 0
-    with _progress(console, stretch) as moved:
+    with bar("playing", stretch.end_s - stretch.first_s, console) as moved:
         for step in play(opened.engine, stretch.records, stretch.first_s, stretch.end_s):
             fed = step.fed
-            moved(step.now_s)
+            moved(step.now_s - stretch.first_s)
             if pace is not None and (wait_s := pace.wait_s(step.now_s)) > 0:
                 Event().wait(wait_s)
     meter = opened.engine.meter
@@ -157,29 +157,6 @@ def _pace(stretch: Stretch, options: Options) -> Pace | None:
         return Pace(stretch.first_s, stretch.end_s, (stretch.end_s - stretch.first_s) / speed, (), time.monotonic)
     storms = [(event.start_s, event.end_s) for event in stretch.expected]
     return Pace(stretch.first_s, stretch.end_s, options.duration_s, storms, time.monotonic)
-
-
-class _Moved:
-    """Moves the bar, if there is one."""
-
-    def __init__(self, progress: Progress | None, stretch: Stretch) -> None:
-        self._progress = progress
-        self._first_s = stretch.first_s
-        self._task = progress.add_task("", total=stretch.end_s - stretch.first_s) if progress else None
-
-    def __call__(self, now_s: int) -> None:
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=now_s - self._first_s)
-
-
-@contextmanager
-def _progress(console: Console, stretch: Stretch) -> Iterator[_Moved]:
-    """A bar on a terminal, nothing elsewhere."""
-    if not console.is_terminal:
-        yield _Moved(None, stretch)
-        return
-    with Progress(TextColumn("playing"), BarColumn(), TextColumn("{task.percentage:.0f}%"), TimeElapsedColumn(), console=console, transient=True) as bar:
-        yield _Moved(bar, stretch)
 
 
 def _report(summary: Summary, options: Options, console: Console) -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import structlog
 
 from sinks.base import Sink, SinkError
+from sinks.metrics import Metrics
 from streams.settings import City
 from streams.shells.cockpit import build_app
 from streams.shells.follow import Follower
@@ -49,7 +50,9 @@ def run(city: City, options: Options) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    opened = Opened(city, options.state, durability="full", now_s=_now_s(), sinks=_sinks(city, options))
+    metrics = Metrics()
+    metrics.config(city.name, city.config_version)
+    opened = Opened(city, options.state, durability="full", now_s=_now_s(), sinks=_sinks(city, options), metrics=metrics)
     try:
         token = load_token(options.state)
         followers = [Follower(opened.engine, source, path, opened.key) for source, path in options.follow]
@@ -76,7 +79,7 @@ def _loop(opened: Opened, followers: Sequence[Follower], stop: threading.Event, 
         try:
             busy = False
             if engine.behind < BEHIND_MAX:
-                busy = any([follower.poll(now_s) for follower in followers])
+                busy = sum(follower.poll(now_s) for follower in followers) > 0
             engine.idle(now_s)
             engine.tick(now_s)
             busy |= engine.pump(now_s)

@@ -20,10 +20,11 @@ from streams.core.decide import Decide
 from streams.core.intake import Folded, Intake, Raw
 from streams.core.journal import decode
 from streams.core.pipeline import Scorer
+from streams.core.score import Tally
 from streams.model import DAY_S, MINUTE_S, Alert, Closed, Command, Counts, Finding, Scores, Tick, Transition
 from streams.settings import City
-from streams.shells.store import FilePosition, Snapshot, Store
 from streams.shells.meter import Meter
+from streams.shells.store import FilePosition, Snapshot, Store
 
 COUNTS_A_STEP = 64
 FINDINGS_A_STEP = 10_000
@@ -164,6 +165,7 @@ class Engine:
         taken = Ingested(
             total - quality["duplicate"] - sum(rejected.values()), quality["duplicate"], quality["late"], dict(sorted(rejected.items()))
         )
+        self.meter.quality(folded.counts)
         self.meter.ingested(source, taken.accepted, taken.duplicate, taken.late, taken.rejected)
         return taken
 
@@ -200,6 +202,14 @@ class Engine:
         """A sink is away: outputs wait in the journals."""
         return self._pending is not None
 
+    def tally(self) -> Tally:
+        """What score could not do as usual, summed over the shards."""
+        return self._scorer.tally()
+
+    def watermarks(self) -> dict[str, int]:
+        """How far time has come in each raw partition, in seconds since the epoch."""
+        return {raw: mark.watermark_s for raw, mark in self._marks.items()}
+
     @property
     def behind(self) -> int:
         """Journal records that wait to be taken up."""
@@ -208,7 +218,7 @@ class Engine:
     def _score(self, now_s: int) -> tuple[tuple[tuple[int, Counts], ...], tuple[Scores, ...]]:
         counts: list[tuple[int, Counts]] = []
         scores: list[Scores] = []
-        findings: list[Finding | Closed | Command | Tick] = []
+        findings: list[Finding | Closed] = []
         for seq, data in self.store.counts_after(self._scored_seq, COUNTS_A_STEP):
             record = decode(data)
             if isinstance(record, Counts):
@@ -217,8 +227,8 @@ class Engine:
                 scores += scored.scores
                 counts.append((seq, record))
             self._scored_seq = seq
-        if findings:
-            self.meter.conflicts(self.store.append_findings(findings, now_s))
+        conflicts = self.store.append_findings(findings, now_s) if findings else 0
+        self.meter.scored(len(counts), findings, conflicts)
         return tuple(counts), tuple(scores)
 
     def _judge(self, now_s: int) -> tuple[tuple[tuple[int, Transition], ...], tuple[Alert, ...], tuple[Command, ...]]:
@@ -233,6 +243,7 @@ class Engine:
             alerts |= {alert.id: alert for alert in decided.alerts}
             commands += decided.commands
             self._decided_seq = seq
+        self.meter.decided(transitions)
         ids = self.store.append_decided(transitions, list(alerts.values()), now_s) if transitions or alerts else []
         return tuple(zip(ids, transitions, strict=True)), tuple(alerts.values()), tuple(commands)
 
@@ -243,6 +254,7 @@ class Engine:
             return False
         while self._unwritten:
             sink = self._unwritten[0]
+            started = self._monotonic()
             try:
                 sink.write(self._pending)
             except SinkError as error:
@@ -252,6 +264,7 @@ class Engine:
                 self._backoff_s = min(max(self._backoff_s * 2, BACKOFF_S[0]), BACKOFF_S[1])
                 self._retry_at = self._monotonic() + self._backoff_s
                 return False
+            self.meter.sink_write(sink.name, self._monotonic() - started, self._pending)
             self._unwritten.pop(0)
         self._pending = None
         self._backoff_s = self._retry_at = 0.0
@@ -307,7 +320,8 @@ class Engine:
 
     def recover(self, now_s: int) -> None:
         """Take up where the folder stands: the newest snapshot; what the journals hold behind it, ``pump`` replays. In a new folder,
-        journal the configuration first."""
+        journal the configuration first.
+        """
         if self.store.newest("counts") == 0:
             command = configure_command(self.city, id="configure-1", time_s=now_s, actor="tocsin")
             with self.store.transaction():

@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 
 KEY_BYTES = 32
-TOKEN_VARIABLE = "TOCSIN_INGEST_TOKEN"  # noqa: S105 - the name of a variable, not a secret
+TOKEN_VARIABLE = "TOCSIN_INGEST_TOKEN"
 
 
 class KeyFileError(Exception):

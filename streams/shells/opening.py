@@ -8,18 +8,22 @@ from pathlib import Path
 from sinks.base import Sink
 from sinks.cockpit.feed import Feed
 from sinks.cockpit.views import View
+from sinks.metrics import Metrics
 from streams.core.journal import decode
 from streams.model import Transition
 from streams.settings import City
 from streams.shells.engine import Engine
 from streams.shells.keys import key_id, load_key
+from streams.shells.meter import Meter
 from streams.shells.store import Durability, Store
 
 
 class Opened:
     """An engine that has recovered, its store, and the feed that people read."""
 
-    def __init__(self, city: City, folder: Path, *, durability: Durability, now_s: int, sinks: Sequence[Sink] = ()) -> None:
+    def __init__(
+        self, city: City, folder: Path, *, durability: Durability, now_s: int, sinks: Sequence[Sink] = (), metrics: Metrics | None = None
+    ) -> None:
         """Open or create ``folder`` and take up where it stands. ``sinks`` are written to after the feed.
 
         Raises:
@@ -33,7 +37,7 @@ class Opened:
         try:
             self.feed = Feed(View(city.areas, city.signals, suppress_below=city.suppress_below), history=self._history)
             self.sinks: tuple[Sink, ...] = (self.feed, *sinks)
-            self.engine = Engine(city, self.store, key, self.sinks)
+            self.engine = Engine(city, self.store, key, self.sinks, Meter(metrics))
             self.engine.recover(now_s)
             self.feed.load(self.store.alerts_now(), self.store.newest("alerts"))
         except BaseException:

@@ -77,7 +77,15 @@ class RunWriter:
         skip = stand if end_s == last_s else 0
         time = datetime.fromtimestamp(end_s + self._shift_s, self._zone).isoformat()
         rows = zip(
-            scores.area, scores.signal, scores.duration_s, scores.observed, scores.expected, scores.p, scores.recurrence_s, scores.risk, strict=True
+            scores.area,
+            scores.signal,
+            scores.duration_s,
+            scores.observed,
+            scores.expected,
+            scores.p,
+            scores.recurrence_s,
+            scores.risk,
+            strict=True,
         )
         for at, row in enumerate(rows):
             if at >= skip:

@@ -93,7 +93,9 @@ class Pace:
     ``weights`` are (start_s, end_s) stretches that get ``STORM_WEIGHT`` times the wall time of others.
     """
 
-    def __init__(self, first_s: int, end_s: int, budget_s: float, storms: Iterable[tuple[int, int]], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, first_s: int, end_s: int, budget_s: float, storms: Iterable[tuple[int, int]], monotonic: Callable[[], float]
+    ) -> None:
         self._first_s, self._at_s = first_s, first_s
         self._storms = [(max(start, first_s), min(end, end_s)) for start, end in storms if end > first_s and start < end_s]
         self._budget_s = budget_s

@@ -93,7 +93,9 @@ def lines_stretch(city: City, source: str, path: Path) -> Stretch:
 def _generated(city: City, name: str, days: float, seed: int) -> Stretch:
     found = [point for point in entry_points(group=GENERATORS) if point.name == name]
     if not found:
-        raise RecordsError(f"the generator {name!r} of {city.origin} is not installed: run pip install . (or make setup) in the checkout, then try again")
+        raise RecordsError(
+            f"the generator {name!r} of {city.origin} is not installed: run pip install . (or make setup) in the checkout, then try again"
+        )
     make = found[0].load()
     module = import_module(found[0].module)
     first_s = int(_midnight(module.START, city.timezone))
@@ -177,7 +179,7 @@ def _zone(source: Source) -> ZoneInfo | None:
 def _open(path: Path) -> Iterator[IO[str]]:
     csv.field_size_limit(min(sys.maxsize, 1 << 20))
     try:
-        opened = gzip.open(path, "rt", encoding="utf-8", newline="") if path.suffix == ".gz" else path.open(encoding="utf-8", newline="")
+        opened = gzip.open(path, "rt", encoding="utf-8", newline="") if path.suffix == ".gz" else path.open(encoding="utf-8", newline="")  # noqa: SIM115 - below
     except OSError as error:
         raise RecordsError(f"{path}: {error.strerror}; give the path of a file of records") from None
     with opened as file:

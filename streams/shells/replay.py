@@ -86,14 +86,17 @@ def _score_again(store: Store, scorer: Scorer, start: _Start, writer: RunWriter)
             continue
         counts += 1
         scored = scorer.apply(record)
-        for made in (*scored.findings, *scored.closed):
+        records: list[Finding | Closed] = [*scored.findings, *scored.closed]
+        for made in records:
             was = next(recorded, None) if scored_all else None
             if was is None:
                 scored_all = False
                 continue
             findings += 1
             if encode(made) != was[1]:
-                raise ReplayError(f"counts {seq}: scored again it gives {_words(made)}, the findings journal has at {was[0]} {_words(decode(was[1]))}")
+                raise ReplayError(
+                    f"counts {seq}: scored again it gives {_words(made)}, the findings journal has at {was[0]} {_words(decode(was[1]))}"
+                )
         if scored_all:
             writer.write(Batch(scores=scored.scores))
     left = next(recorded, None)
@@ -105,7 +108,10 @@ def _score_again(store: Store, scorer: Scorer, start: _Start, writer: RunWriter)
 def _decide_again(store: Store, decide: Decide, start: _Start, writer: RunWriter) -> int:
     """Decide over the findings journal as recorded and hold the transitions against the alerts journal, as far as it is kept."""
     number = 0
-    kept = {(step.alert_id, step.seq): data for data in (row for _, row in _chunks(store.transitions_after, 0)) if (step := _transition(data))}
+    kept: dict[tuple[str, int], bytes] = {}
+    for _, data in _chunks(store.transitions_after, 0):
+        step = _transition(data)
+        kept[step.alert_id, step.seq] = data
     for seq, data in _chunks(store.findings_after, start.findings_seq):
         record = decode(data)
         assert isinstance(record, Finding | Closed | Command | Tick), "the findings journal holds nothing else"
@@ -113,7 +119,9 @@ def _decide_again(store: Store, decide: Decide, start: _Start, writer: RunWriter
         for step in made:
             was = kept.get((step.alert_id, step.seq))
             if was is not None and was != encode(step):
-                raise ReplayError(f"findings {seq}: decided again, step {step.seq} of alert {step.alert_id} is not the one in the alerts journal")
+                raise ReplayError(
+                    f"findings {seq}: decided again, step {step.seq} of alert {step.alert_id} is not the one in the alerts journal"
+                )
         writer.write(Batch(transitions=tuple(enumerate(made, number + 1))))
         number += len(made)
     return number

@@ -28,7 +28,9 @@ def prune(store: Store, now_s: int, keep: Retention) -> int:
         return 0
     before_s = now_s - keep.journal_age_s
     counts = min(snapshot.counts_seq, max(store.first_since("counts", before_s) - 1, store.newest("counts") - keep.counts_rows_max))
-    findings = min(snapshot.findings_seq, max(store.first_since("findings", before_s) - 1, store.newest("findings") - keep.findings_rows_max))
+    findings = min(
+        snapshot.findings_seq, max(store.first_since("findings", before_s) - 1, store.newest("findings") - keep.findings_rows_max)
+    )
     with store.transaction():
         gone = store.delete("DELETE FROM counts WHERE seq > 1 AND seq <= ?", (counts,))  # 1 is the configuration
         gone += store.delete("DELETE FROM findings WHERE seq > 1 AND seq <= ?", (findings,))
@@ -57,5 +59,7 @@ def _prune_snapshots(store: Store, keep: Retention) -> int:
         "DELETE FROM snapshots WHERE seq < (SELECT max(seq) FROM snapshots) AND"
         " (counts_seq < (SELECT min(seq) - 1 FROM counts WHERE seq > 1) OR findings_seq < (SELECT min(seq) - 1 FROM findings WHERE seq > 1))"
     )
-    gone += store.delete("DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT ?)", (keep.snapshots_max,))
+    gone += store.delete(
+        "DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT ?)", (keep.snapshots_max,)
+    )
     return gone

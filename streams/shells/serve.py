@@ -25,7 +25,9 @@ def check_host(host: str) -> str:
         ServeError: another host was asked for.
     """
     if host not in (HOST, "localhost"):
-        raise ServeError(f"--host {host}: this version listens on {HOST} only, it has no users yet; put a proxy that asks who is there in front")
+        raise ServeError(
+            f"--host {host}: this version listens on {HOST} only, it has no users yet; put a proxy that asks who is there in front"
+        )
     return HOST
 
 

@@ -278,7 +278,8 @@ class Store:
         """Keep the state of score and decide."""
         with self.transaction():
             self._run(
-                "INSERT INTO snapshots (stored_s, counts_seq, findings_seq, rejected_seq, record) VALUES (?, ?, ?, ?, ?)", (now_s, *snapshot)
+                "INSERT INTO snapshots (stored_s, counts_seq, findings_seq, rejected_seq, record) VALUES (?, ?, ?, ?, ?)",
+                (now_s, *snapshot),
             )
 
     def newest_snapshot(self) -> Snapshot | None:

@@ -50,7 +50,7 @@ def written(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "required"
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
-    if value is None or value in ("", (), {}):
+    if isinstance(value, msgspec.Struct) or value is None or value in ("", (), {}):
         return "none"
     if is_duration(field):
         return f"[{', '.join(map(duration, value))}]" if isinstance(value, tuple) else duration(value)

@@ -52,4 +52,4 @@ def test_every_declared_dependency_is_pinned_with_hashes():
 
 
 def test_the_lock_names_no_index_and_no_place():
-    assert re.findall(r"https?:|file:|--(?:index|extra-index|find-links|trusted)|@ |(?:^|\s)/\w", LOCK) == []
+    assert re.findall(r"https?:|file://|--(?:index|extra-index|find-links|trusted)|@ |(?:^|\s)/\w", LOCK) == []

@@ -7,11 +7,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
+from streams.core.lifecycle import TRANSITION_REASONS
+from streams.model import REASONS
 from streams.shells import cli
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +25,7 @@ FOREIGN = re.compile(
     "|".join(
         [
             r"(?:pypi|pythonhosted|npmjs|yarnpkg)\.(?:org|com)",
-            r"(?:index|registry)-url",
+            r"(?<!emit-)(?:index|registry)-url",
             r"(?<![\w.])/(?:root|home|Users|work|mnt)/\w",
         ]
     )
@@ -41,9 +43,12 @@ def code_of(text: str) -> Iterator[str]:
     yield from re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
 
 
-def commands() -> dict[str, click.Command]:
-    group = typer.main.get_command(cli.app)
-    return dict(group.commands)  # type: ignore[attr-defined]
+def commands(group: Any = None, before: str = "") -> dict[str, Any]:
+    """Every command by its words: "demo", "areas show"."""
+    found: dict[str, Any] = {}
+    for name, command in (group or typer.main.get_command(cli.app)).commands.items():
+        found |= commands(command, f"{before}{name} ") if hasattr(command, "commands") else {f"{before}{name}": command}
+    return found
 
 
 def test_the_readme_is_short():
@@ -61,15 +66,32 @@ def test_make_targets_exist(page: Path):
 def test_commands_and_their_options_exist(page: Path):
     known = commands()
     for line in code_of(page.read_text()):
-        for name, rest in re.findall(r"(?:^|[\s/])tocsin ([a-z][a-z-]+)((?: [^\n#|;&]*)?)", line):
-            assert name in known, f"{page_id(page)}: {line.strip()}"
+        for words in re.findall(r"(?:^|[\s/])tocsin ([a-z][^\n#|;&]*)", line):
+            name = next((name for name in known if f"{words} ".startswith(f"{name} ")), None)
+            assert name, f"{page_id(page)}: {line.strip()}"
             options = {option for parameter in known[name].params for option in parameter.opts} | {"--help"}
-            assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= options, f"{page_id(page)}: {line.strip()}"
+            assert set(re.findall(r"(?<!\S)--[a-z-]+", words)) <= options, f"{page_id(page)}: {line.strip()}"
 
 
 def test_every_command_is_in_the_manual():
     text = (ROOT / "docs" / "operating.md").read_text()
     assert [name for name in commands() if f"`tocsin {name}" not in text] == []
+
+
+def test_every_route_is_in_the_manual():
+    text = (ROOT / "docs" / "api.md").read_text()
+    files = [*(ROOT / "sinks" / "cockpit").glob("*.py"), *(ROOT / "streams" / "shells").glob("*.py")]
+    routes = [
+        found for file in files for found in re.findall(r'@(?:app|router)\.(get|post|put|patch|delete)\(\s*"([^"]+)"', file.read_text())
+    ]
+    assert len(routes) >= 5
+    assert [f"{verb.upper()} {path}" for verb, path in routes if f"`{verb.upper()} {path}`" not in text] == []
+
+
+def test_every_reason_is_in_the_manual():
+    operating, api = (ROOT / "docs" / "operating.md").read_text(), (ROOT / "docs" / "api.md").read_text()
+    assert [reason for reason in REASONS if f"`{reason}`" not in operating] == []
+    assert [reason for reason in TRANSITION_REASONS if f"`{reason}`" not in api] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

@@ -1,9 +1,9 @@
 """Alerts told as timelines: one character an hour, one line a series.
 
-    .  calm: no finding                        s  raising over long durations only
-    -  between the thresholds                  x  the signal has no data in its shard
-    ~  as s, once the fresh durations were above: only the long ones still remember
-    0  raising; 1, 2 ... ten, a hundred times as rare
+.  calm: no finding                        s  raising over long durations only
+-  between the thresholds                  x  the signal has no data in its shard
+~  as s, once the fresh durations were above: only the long ones still remember
+0  raising; 1, 2 ... ten, a hundred times as rare
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ SHARDS = ("c", "d1", "d2")
 
 def city(**lifecycle: object) -> City:
     """A city of three shards and 24 series; ``lifecycle`` changes single settings."""
-    settings = msgspec.convert({"clear_ratio": 0.1, "hold_s": 12 * HOUR_S, "worse_ratio": 10.0, "incident_span_s": 72 * HOUR_S} | lifecycle, Lifecycle)
+    settings = msgspec.convert(
+        {"clear_ratio": 0.1, "hold_s": 12 * HOUR_S, "worse_ratio": 10.0, "incident_span_s": 72 * HOUR_S} | lifecycle, Lifecycle
+    )
     return City("story", "Story", "UTC", AREAS, {}, SIGNALS, {}, DETECTION, settings, config_version="v1")
 
 
@@ -78,7 +80,8 @@ class Story:
 
     def said(self, since: int = 0) -> list[str]:
         return [
-            f"{(t.at_s - START_S) // HOUR_S} {t.from_state}->{t.to_state} {t.reason}{'!' if t.notify else ''}" for t in self.transitions[since:]
+            f"{(t.at_s - START_S) // HOUR_S} {t.from_state}->{t.to_state} {t.reason}{'!' if t.notify else ''}"
+            for t in self.transitions[since:]
         ]
 
     def window(self, levels: Mapping[str, str], *, band: Band = "yellow") -> list[Transition]:
@@ -136,10 +139,14 @@ class Story:
         self._numbers[shard] += 1
         early = minute is not None
         end_s = self.now_s + HOUR_S * early
-        return finding(area, signal, level, end_s, number, early=early, band=band, at_s=self.now_s + 60 * minute if minute is not None else 0)
+        return finding(
+            area, signal, level, end_s, number, early=early, band=band, at_s=self.now_s + 60 * minute if minute is not None else 0
+        )
 
 
-def finding(area: str, signal: str, level: str, end_s: int, number: int = 0, *, early: bool = False, band: Band = "yellow", at_s: int = 0) -> Finding:
+def finding(
+    area: str, signal: str, level: str, end_s: int, number: int = 0, *, early: bool = False, band: Band = "yellow", at_s: int = 0
+) -> Finding:
     """A finding of one hour whose recurrence intervals are those of a timeline's character."""
     whole_s, fresh_s = recurrence(level)
     return Finding(

@@ -69,6 +69,17 @@ def test_digests_that_all_want_one_place_of_the_table_are_told_apart():
     assert not recent.seen(len(alike), 1023)
 
 
+def test_one_record_sent_for_ever_takes_one_entry():
+    recent = Recent(100_000)
+    for offset in range(20_000):
+        recent.add(offset, 7)
+    assert recent._filled == 1
+    recent.load([(20_000, np.full(20_000, 7, "<u8").tobytes())])
+    assert recent._filled == 1
+    assert recent.seen(139_999, 7)
+    assert not recent.seen(140_000, 7)
+
+
 def test_offsets_ascend():
     recent = Recent(10)
     recent.add(5, 1)

@@ -10,7 +10,7 @@ from streams.columns import Cells, empty, pack
 from streams.core import score
 from streams.core.areas import AreaTree
 from streams.core.pipeline import Scorer
-from streams.core.score import Scored, Shard
+from streams.core.score import Scored, Shards
 from streams.model import DAY_S, HOUR_S, Area, Counts, Finding, Signal, Span
 from streams.settings import City, Detection
 
@@ -28,7 +28,9 @@ DETECTION = Detection(
 CITY = City("c", "C", "UTC", AREAS, {}, SIGNALS, {}, DETECTION, raws=("raw.a/0",), feeds={"fire": ("a",), "smoke": ("a",)})
 
 
-def record(cells: list[tuple[int, str, str, int]], watermark_s: int, *, rollup: bool = False, raw: str = "raw.a/0", batch: int = 0) -> Counts:
+def record(
+    cells: list[tuple[int, str, str, int]], watermark_s: int, *, rollup: bool = False, raw: str = "raw.a/0", batch: int = 0
+) -> Counts:
     """Cells are (minute, area, signal, n)."""
     areas, signals = sorted({c[1] for c in cells}), sorted({c[2] for c in cells})
     size = len(cells)
@@ -122,6 +124,17 @@ def test_closed_windows_do_not_depend_on_how_counts_were_cut(sizes: list[int]) -
     assert sorted(map(msgspec.json.encode, again.scores)) == sorted(map(msgspec.json.encode, whole.scores))
 
 
+def test_what_a_shard_says_does_not_depend_on_who_is_hosted_with_it() -> None:
+    tree = AreaTree(AREAS)
+    together = Shards(CITY, ("D1", "D2"), tree)
+    alone = [Shards(CITY, (name,), tree) for name in ("D1", "D2")]
+    for r in hours(8 * 24, burst_at=7 * 24 + 3)[::2]:
+        both, parts = together.apply(r), [shards.apply(r) for shards in alone]
+        for name in Scored.__struct_fields__:
+            assert getattr(both, name) == getattr(parts[0], name) + getattr(parts[1], name)
+    assert parts[0].closed
+
+
 def test_an_early_finding_comes_before_the_window_closes_and_is_confirmed() -> None:
     calm = hours(7 * 24)
     scorer = Scorer(CITY)
@@ -158,7 +171,7 @@ def test_a_watermark_never_goes_back() -> None:
 
 
 def test_late_events_amend_longer_durations_or_are_counted() -> None:
-    shard = Shard(CITY, "D1", AreaTree(AREAS))
+    shard = Shards(CITY, ("D1",), AreaTree(AREAS))
     for r in hours(6 * 24)[::2]:
         shard.apply(r)
     now = 6 * 24 * 60
@@ -181,7 +194,7 @@ def test_what_was_entered_in_a_batch_does_not_alarm() -> None:
 def test_open_windows_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(score, "OPEN_WINDOWS_MAX", 4)
     city = msgspec.structs.replace(CITY, raws=("raw.a/0", "raw.never/0"))
-    shard = Shard(city, "D1", AreaTree(AREAS))
+    shard = Shards(city, ("D1",), AreaTree(AREAS))
     for hour in range(10):
         shard.apply(record([(hour * 60, "D1a", "fire", 1)], hour * HOUR_S))
     assert shard.tally.forced > 0
@@ -206,7 +219,7 @@ def test_a_snapshot_of_another_configuration_is_refused() -> None:
 
 
 def test_cells_of_unknown_signals_are_counted_and_harm_nothing() -> None:
-    shard = Shard(CITY, "D1", AreaTree(AREAS))
+    shard = Shards(CITY, ("D1",), AreaTree(AREAS))
     shard.apply(record([(0, "D1a", "meteor", 3), (0, "elsewhere", "fire", 1)], HOUR_S))
     assert shard.tally.foreign == 1
 
