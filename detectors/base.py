@@ -5,7 +5,7 @@ window for all of them at once. It has no clock, no randomness and no I/O. The c
 on every registered one):
 
 - ``score`` changes nothing; ``learn`` is called once per window, in order, after ``score`` of the same window;
-- what ``score`` says of a window depends on what was learned at least until the end of the window before its *block*,
+- what ``score`` says of a window depends on what was learned at most until the end of the block before the previous one,
   so that a window still open is scored with the same expectation as once it is closed (see ``Detector.block``);
 - p-values are one-sided or two-sided tail probabilities under the detector's own null, in (0, 1];
 - a snapshot aliases nothing that goes on changing; ``restore(snapshot())`` equals never having stopped;
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from streams.model import Signal
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-State = dict[str, NDArray[np.generic]]
+State = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)

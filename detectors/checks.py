@@ -266,6 +266,21 @@ def check_amend(make: Make) -> None:
     _require(_same(far, detector.snapshot()), make, "refuses late events and changes all the same")
 
 
+def check_pools(make: Make) -> None:
+    """Series of one pool do not depend on those of another: banks may be split and joined by pool."""
+    world, _ = _small(make)
+    pool = np.array([0, 0, 0, 1, 1, 1])
+    world = replace(world, setup=replace(world.setup, pool=pool))
+    other_world = world.but(0, len(world.values), lambda v: np.where(pool == 1, 3.0 * v[::-1] + 20.0, v))
+    one, other = make(world.setup), make(world.setup)
+    pairs = zip(_live(one, world, 0, len(world.values)), _live(other, other_world, 0, len(world.values)), strict=True)
+    for t, (alone, beside) in enumerate(pairs):
+        same = all(
+            np.array_equal(a[pool == 0], b[pool == 0], equal_nan=True) for a, b in zip(_columns(alone), _columns(beside), strict=True)
+        )
+        _require(same, make, f"scores series of one pool otherwise when those of another differ, in window {t}")
+
+
 def check_params(make: Make) -> None:
     """A parameter that the detector does not have is refused."""
     world, _ = _small(make, windows=1)
@@ -292,6 +307,7 @@ CHECKS: tuple[Check, ...] = (
     check_ahead,
     check_rows,
     check_amend,
+    check_pools,
     check_params,
 )
 

@@ -126,7 +126,7 @@ class Counts:
             "exposure": self._exposure.copy(),
             "least_p": self._least_p.copy(),
         }
-        parts = {
+        parts: dict[str, State] = {
             "now": self._now,
             "next": self._next,
             "rate": self._rate.snapshot(),
@@ -137,7 +137,7 @@ class Counts:
 
     def restore(self, state: State) -> None:
         """Go on from a snapshot of a bank with the same setup."""
-        parts: dict[str, dict[str, Floats]] = {"now": {}, "next": {}, "rate": {}, "profile": {}, "rings": {}}
+        parts: dict[str, State] = {"now": {}, "next": {}, "rate": {}, "profile": {}, "rings": {}}
         for key, value in state.items():
             part, dot, name = key.partition(".")
             if dot:
@@ -169,7 +169,7 @@ class Counts:
     def _finish_block(self, year: float) -> None:
         learned = self._exposure > 0
         flagged = (self._least_p < self._flag_p) & (self._seen >= self._blocks_min)
-        self._rate.update(self._events, self._exposure, self._rings.phi()[:, 0], year, flagged, warm=self._seen >= self._blocks_min)
+        self._rate.update(self._events, self._exposure, self._rings.phi()[:, 0], year, flagged)
         self._profile.end_block()
         self._seen += learned
         self._events[:], self._exposure[:], self._least_p[:] = 0.0, 0.0, 1.0

@@ -33,7 +33,7 @@ class Profile:
             return
         counted = np.bincount(self._kind, n, self._pools * self._signals).reshape(self._pools, self._signals)
         known = np.bincount(self._kind // self._signals, present, self._pools) > 0
-        seen = np.concatenate((counted, known[:, None]), axis=1)
+        seen: Floats = np.concatenate((counted, known[:, None]), axis=1).astype(float)
         self._days[:, :, window.weekday] += seen
         if self._hourly:
             self._hours[:, :, int(window.weekday >= 5), window.hour] += seen
@@ -51,7 +51,7 @@ class Profile:
         days = self._weights(self._days)
         days = days / days.mean(axis=2, keepdims=True)
         if not self._hourly:
-            return days.reshape(rows, 7, 1)
+            return np.asarray(days.reshape(rows, 7, 1))
         smooth = 0.25 * np.roll(self._hours, 1, axis=3) + 0.5 * self._hours + 0.25 * np.roll(self._hours, -1, axis=3)
         hours = self._weights(smooth)
         hours = hours / hours.mean(axis=3, keepdims=True)

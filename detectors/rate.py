@@ -42,7 +42,7 @@ class Rate:
         f, q = self._linear(self._mean, self._evolved(blocks_on), year, blocks_on)
         return np.where(self._known > 0, np.exp(f), 0.0), q
 
-    def update(self, events: Floats, exposure: Floats, phi: Floats, year: float, flagged: Bools, warm: Bools) -> None:
+    def update(self, events: Floats, exposure: Floats, phi: Floats, year: float, flagged: Bools) -> None:
         """Learn a block: ``events`` (S,) seen during ``exposure`` (S,) of its weight; ``phi`` (S,) dispersion."""
         self._guess(events, exposure)
         self._mean[_LEVEL] += self._mean[_SLOPE]

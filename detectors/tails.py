@@ -41,7 +41,7 @@ def _survival(count: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Fl
     count = np.maximum(count, 0.0)
     above = special.betainc(count + 1.0, size, part)
     at_or_above = np.where(count > 0, special.betainc(np.maximum(count, 1.0), size, part), 1.0)
-    return above, at_or_above
+    return np.asarray(above, float), np.asarray(at_or_above, float)
 
 
 def interval(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:

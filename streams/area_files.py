@@ -168,11 +168,14 @@ def _check_parent(file: str, row: Row, first: Mapping[str, Row], told: set[str],
     if area.code in told:
         return
     line, above = [area.code], parent
-    while above.area.code not in line and above.area.parent in first:
+    while above.area.code not in line and above.area.parent is not None and above.area.parent in first:
         line.append(above.area.code)
         above = first[above.area.parent]
     if above.area.code in line:
+        known = not told.isdisjoint(line)
         told.update(line)
+        if known:
+            return
         around = " in ".join(repr(code) for code in [*line[line.index(above.area.code) :], above.area.code])
         problems.add(file, first[above.area.code].line, f"parent: {around}: an area lies inside itself; correct one of the parents")
         return

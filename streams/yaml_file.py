@@ -19,6 +19,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 KeyPath = tuple[str | int, ...]
 
+BYTES_MAX = 4_000_000
 NODES_MAX = 200_000  # aliases repeat what they name; a file that unfolds to more is refused
 DEPTH_MAX = 16
 PROBLEMS_MAX = 1000
@@ -77,6 +78,9 @@ def read_document(path: Path, problems: Problems) -> Document:
     """Reads a YAML 1.2 file; a file that cannot be read or parsed leaves ``data`` at None and a problem."""
     document = Document(str(path), problems)
     try:
+        if path.stat().st_size > BYTES_MAX:
+            problems.add(document.file, 1, f"has more than {BYTES_MAX} bytes; put what is long into the tables it names")
+            return document
         tree = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
     except OSError as error:
         problems.add(document.file, 1, f"cannot be read ({error.strerror}); check the path and its permissions")

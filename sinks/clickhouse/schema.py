@@ -86,7 +86,7 @@ TABLES: tuple[Table, ...] = (
         partition="toYYYYMM(window_end)",
     ),
     Table(
-        # Few rows, and an alert's onset may still move back while it is young: no partitions.
+        # The onset is the start of the window that the id is a hash of, so it stays as it is.
         "alerts",
         (
             Column("id", "String"),
@@ -110,6 +110,7 @@ TABLES: tuple[Table, ...] = (
             _word("config_version"),
         ),
         key=("id",),
+        partition="toYYYYMM(onset)",
         version="version",
     ),
     Table(

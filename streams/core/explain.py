@@ -46,7 +46,9 @@ def number_words(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2g}"
 
 
-def why(signal: Signal, area: Area, lead: Evidence, recurrence_s: float, *, fewer_than: int, small: bool, flags: tuple[str, ...] = ()) -> str:
+def why(
+    signal: Signal, area: Area, lead: Evidence, recurrence_s: float, *, fewer_than: int, small: bool, flags: tuple[str, ...] = ()
+) -> str:
     """One sentence. ``small`` areas never show an observed count below ``fewer_than``."""
     about = f"{signal.title}, {area.name}"
     if "limit" in flags:

@@ -39,9 +39,11 @@ def decode(data: bytes) -> Record:
     if not data:
         raise CodecError("journal record is empty")
     if data[0] != VERSION:
-        raise CodecError(f"journal record has version {data[0]}; this release reads version {VERSION}: run the release that wrote it, or newer")
+        raise CodecError(
+            f"journal record has version {data[0]}; this release reads version {VERSION}: run the release that wrote it, or newer"
+        )
     try:
-        record = _decoder.decode(memoryview(data)[1:])
+        record: Record = _decoder.decode(memoryview(data)[1:])
     except msgspec.MsgspecError as error:
         raise CodecError(f"journal record is damaged: {error}") from None
     if isinstance(record, Counts):

@@ -39,7 +39,7 @@ class Judged(NamedTuple):
 
     def where(self, chosen: Bools) -> Judged:
         """The rows for which ``chosen`` (R,) holds."""
-        return Judged(*(column[chosen] for column in self))
+        return self._make(column[chosen] for column in self)
 
     @staticmethod
     def joined(parts: Sequence[Judged]) -> Judged:
@@ -102,7 +102,7 @@ class Judge:
         A long duration remembers what happened days ago: without news in this window it is no finding.
         """
         floor_s = self._city.detection.finding_floor_s
-        chosen = table.where(table.ready & ((table.fresh_s >= floor_s) | (table.news & (table.recurrence_s >= floor_s))))
+        chosen = table.where(np.asarray(table.ready & ((table.fresh_s >= floor_s) | (table.news & (table.recurrence_s >= floor_s)))))
         if not len(chosen.rows):
             return []
         risks = risk(chosen.recurrence_s, self._consequence[chosen.rows]).tolist()

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from streams.core.incidents import Incident, Relations
+from streams.core.lifecycle import RANK
 from streams.model import DAY_S
 
 SILENCES_MAX = 1_000
@@ -44,10 +45,11 @@ def muted_by(incident: Incident, silences: Iterable[Silence], others: Iterable[I
 
 
 def _inhibits(other: Incident, incident: Incident, relations: Relations, now_s: int) -> bool:
-    """A recent alert with a series above this one's area and of the same signal or group; not if it is muted itself, for then nobody
-    was told. Where areas fold into one incident it is rare: the series would have joined.
+    """Whether ``other`` says it already: it is recent, has a series above this one's area of the same signal or group, and said as high a band.
+
+    Not if it is muted itself, for then nobody was told. Where areas fold into one incident it is rare: the series would have joined.
     """
-    if other.state in FINAL or other.muted_by or not relations.recent(other, now_s):
+    if other.muted_by or not relations.recent(other, now_s) or RANK[other.said_band] < RANK[incident.leading().band]:
         return False
     groups = {relations.group(signal) for signal in incident.signals}
     return any(

@@ -62,7 +62,9 @@ class Partition:
     def save(self) -> bytes:
         """The state in bytes; equal states give equal bytes."""
         rows = self.counters.rows(), self.entries.rows()
-        return msgspec.msgpack.encode(Saved(self.source, self.partition, self.position, self.watermark_s, self.newest_s, self.idle, *rows, self.since_s))
+        return msgspec.msgpack.encode(
+            Saved(self.source, self.partition, self.position, self.watermark_s, self.newest_s, self.idle, *rows, self.since_s)
+        )
 
     def go_on(self, saved: Saved) -> None:
         """Take up a saved state."""

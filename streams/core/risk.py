@@ -35,7 +35,7 @@ def multiplicity(durations: tuple[int, ...]) -> float:
     return min(float(len(durations)), 1.0 + 0.7 * math.log2(durations[-1] / durations[0]))
 
 
-def combined(p: Floats, factor: float) -> Floats:
+def combined(p: Floats, factor: float | Floats) -> Floats:
     """The p-value of the least of some p-values (R, D) -> (R,), quantised to thousandths of a decade, never below ``P_MIN``."""
     least = np.clip(p.min(axis=1), P_MIN, 1.0)
     either = np.where(least < 1e-3, np.minimum(1.0, least * factor), -np.expm1(factor * np.log1p(-np.minimum(least, 1 - 1e-12))))

@@ -76,7 +76,8 @@ class Shards:
             return Scored()
         touched = self._take(counts, unpack(counts))
         for span in counts.spans:
-            self._marks[span.raw] = max(span.watermark_s, self._marks.get(span.raw, span.watermark_s))
+            if span.watermark_s > 0:  # one that sent only what could not be read has not said how far time has come
+                self._marks[span.raw] = max(span.watermark_s, self._marks.get(span.raw, span.watermark_s))
             self._since_s = min(self._since_s, span.since_s) if self._since_s and span.since_s else self._since_s or span.since_s
             self._newest[span.source] = max(span.newest_s, self._newest.get(span.source, span.newest_s))
         findings: list[Finding] = []
@@ -131,7 +132,7 @@ class Shards:
         for i in np.flatnonzero(late).tolist():
             self._amend(int(area[i]), int(signal[i]), int(index[i]), int(cells.n[i]) - int(cells.batch[i]))
         ready = mine & ~late
-        touched = np.unique(index[ready]).tolist()
+        touched: list[int] = np.unique(index[ready]).tolist()
         for window in touched:
             chosen = np.flatnonzero(ready & (index == window))
             self._merge(window, area[chosen], signal[chosen], chosen, cells)
@@ -144,8 +145,7 @@ class Shards:
         picked = chosen[source]
         if window not in self._open:
             self._open[window] = Open(self._layout.size)
-        columns = (cells.n, cells.batch, cells.total, cells.least, cells.most)
-        self._open[window].add(rows, *(column[picked] for column in columns))
+        self._open[window].add(rows, cells, picked)
 
     def _amend(self, area: int, signal: int, index: int, n: int) -> None:
         reached = False

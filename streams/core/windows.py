@@ -8,8 +8,10 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.base import Bools, Floats, Ints, Observed, Window
+from streams.columns import Cells
 from streams.model import MINUTE_S
 
 
@@ -40,8 +42,9 @@ class Open:
         self.touched: Bools = np.zeros(size, bool)
         self.said: Floats = np.zeros(size)  # the recurrence interval of the last early finding
 
-    def add(self, rows: Ints, n: Ints, batch: Ints, total: Floats, least: Floats, most: Floats) -> None:
-        """Merge cells; a row may come more than once."""
+    def add(self, rows: Ints, cells: Cells, picked: Ints) -> None:
+        """Merge ``cells[picked]`` into ``rows``; a row may come more than once."""
+        n, batch, total, least, most = (column[picked] for column in cells[4:])
         np.add.at(self.n, rows, n)
         np.add.at(self.batch, rows, batch)
         np.add.at(self.total, rows, total)
@@ -72,6 +75,6 @@ class Open:
         return window
 
 
-def index_of(minute: Ints, window_s: int) -> Ints:
+def index_of(minute: NDArray[np.int32], window_s: int) -> Ints:
     """Window indices of minutes since the epoch."""
     return np.asarray(minute.astype(np.int64) * MINUTE_S // window_s)

@@ -211,13 +211,13 @@ class Store:
         A repeat after a crash is the same record again. One that differs says that two releases scored one window: the
         first one stands, and the caller counts it.
         """
-        sql = "INSERT OR IGNORE INTO findings (stored_s, kind, shard, number, record) VALUES (?, ?, ?, ?, ?)"
         known = "SELECT record FROM findings WHERE kind = ? AND shard = ? AND number = ?"
+        insert = f"INSERT INTO findings (stored_s, record, kind, shard, number) SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS ({known})"  # noqa: S608
         conflicts = 0
         with self.transaction():
             for record in records:
                 identity, data = _identity(record), encode(record)
-                if self._run(sql, (now_s, *identity, data)).rowcount == 0:
+                if self._run(insert, (now_s, data, *identity, *identity)).rowcount == 0:
                     conflicts += self._run(known, identity).fetchone()[0] != data
         return conflicts
 
@@ -228,13 +228,15 @@ class Store:
 
     def append_decided(self, transitions: Sequence[Transition], alerts: Sequence[Alert], now_s: int) -> list[int]:
         """Append transitions that are new, keep the newest state of alerts; returns each transition's feed id (an old one's is its first)."""
-        insert = "INSERT OR IGNORE INTO alerts (stored_s, alert_id, n, record) VALUES (?, ?, ?, ?)"
+        known = "SELECT seq FROM alerts WHERE alert_id = ? AND n = ?"
+        insert = "INSERT INTO alerts (stored_s, alert_id, n, record) VALUES (?, ?, ?, ?)"
         ids = []
         with self.transaction():
             for step in transitions:
-                self._run(insert, (now_s, step.alert_id, step.seq, encode(step)))
-                row = self._run("SELECT seq FROM alerts WHERE alert_id = ? AND n = ?", (step.alert_id, step.seq)).fetchone()
-                ids.append(int(row[0]))
+                row = self._run(known, (step.alert_id, step.seq)).fetchone()
+                seq = row[0] if row else self._run(insert, (now_s, step.alert_id, step.seq, encode(step))).lastrowid
+                assert seq is not None, "an inserted row has an id"
+                ids.append(int(seq))
             self._many(
                 "INSERT OR REPLACE INTO alerts_now VALUES (?, ?, ?, ?)",
                 [(alert.id, now_s, alert.state in FINISHED, _alert_encoder.encode(alert)) for alert in alerts],

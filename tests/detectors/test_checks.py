@@ -194,6 +194,14 @@ class Promises(Silence):
         return windows_ago < 100
 
 
+class Mingling(Silence):
+    """All its series lean on one another."""
+
+    def score(self, window: Window, observed: Observed, rows: Ints | None = None, ahead: Sequence[tuple[Window, Observed]] = ()) -> Verdict:
+        verdict = super().score(window, observed, rows, ahead)
+        return replace(verdict, expected=0.9 * verdict.expected + 0.1 * verdict.expected.mean())
+
+
 class AnyParameter(Levels):
     """Takes every parameter it is given."""
 
@@ -221,6 +229,7 @@ PLANTED: list[tuple[type, Callable, str]] = [
     (LearnsMissing, checks.check_missing, "present is False"),
     (Nervous, checks.check_constant, "never changed"),
     (Promises, checks.check_amend, "late events"),
+    (Mingling, checks.check_pools, "of another"),
     (AnyParameter, checks.check_params, "does not have"),
 ]
 

@@ -10,7 +10,9 @@ from streams.model import DAY_S, HOUR_S, Signal
 FIRE = (Signal("fire", "Fire", "fire"),)
 
 
-def setup(size: int = 4, window_s: int = HOUR_S, durations: tuple[int, ...] = (1, 3, 24), signals: tuple[Signal, ...] = FIRE, **params: float) -> Setup:
+def setup(
+    size: int = 4, window_s: int = HOUR_S, durations: tuple[int, ...] = (1, 3, 24), signals: tuple[Signal, ...] = FIRE, **params: float
+) -> Setup:
     return Setup(signals, np.arange(size) % len(signals), np.full(size, 1), window_s, durations, params)
 
 

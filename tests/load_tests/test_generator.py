@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pytest
 import shapely
@@ -63,19 +64,26 @@ def read(run):
     found = {source: [] for source in SOURCES}
     for source, append_s, payload in run:
         if payload.startswith(b"{") and payload.endswith(b"}"):
-            found[source].append((append_s, json.loads(payload)))
+            found[source].append((append_s, msgspec.json.decode(payload)))
     return found
 
 
 @pytest.fixture(scope="module")
 def readings(read):
-    """(event time, token, topic, data) of the camera stream, unwrapped, repeats left out."""
-    bare = [record.get("data", record) for _, record in read["camera"]]
-    seen = {(r["UtcTime"], r["Source"]["VideoSource"], r["Source"]["Rule"], json.dumps(r["Data"])): r for r in bare}
-    rows = [
-        (int(datetime.fromisoformat(r["UtcTime"]).timestamp()), r["Source"]["VideoSource"], r["Topic"], r["Data"]) for r in seen.values()
-    ]
-    return sorted(rows, key=lambda row: row[:2])
+    """Token of a device -> its (event time, topic, data) in order of time, unwrapped, repeats left out."""
+    found = {}
+    for _, record in read["camera"]:
+        bare = record.get("data", record)
+        rows = found.setdefault(bare["Source"]["VideoSource"], {})
+        rows[bare["UtcTime"], bare["Topic"], str(bare["Data"])] = (bare["Topic"], bare["Data"])
+    return {
+        token: sorted(((utc_s(time), topic, data) for (time, _, _), (topic, data) in rows.items()), key=lambda row: row[0])
+        for token, rows in found.items()
+    }
+
+
+def utc_s(text):
+    return int(datetime.fromisoformat(text).timestamp())
 
 
 def by_name(events, name):
@@ -222,7 +230,7 @@ def test_counts_vary_more_than_chance_alone_and_follow_the_clock(read):
 
 def line_counts(readings, token):
     """(event time, count) of a line counter, without the garbage."""
-    rows = [(at_s, data) for at_s, t, topic, data in readings if t == token and topic.endswith("/Counter")]
+    rows = [(at_s, data) for at_s, topic, data in readings[token] if topic.endswith("/Counter")]
     return [(at_s, data["Count"]) for at_s, data in rows if set(data) == {"Count"} and data["Count"] >= 0]
 
 
@@ -240,12 +248,12 @@ def test_line_counters_count_up_and_begin_again_at_local_midnight(city, readings
 
 
 def test_the_camera_stream_has_all_forms_and_some_are_wrapped(read, readings):
-    topics = Counter(topic.rsplit("/", 1)[1] for _, _, topic, _ in readings)
-    assert {"Counter", "OccupancyCounter", "WaterLevel"} <= set(topics)
+    rows = [(topic.rsplit("/", 1)[1], data) for device in readings.values() for _, topic, data in device]
+    assert {topic for topic, _ in rows} == {"Counter", "OccupancyCounter", "WaterLevel", "ImagingService"}
     wrapped = [r for _, r in read["camera"] if "specversion" in r]
     assert 0.1 < len(wrapped) / len(read["camera"]) < 0.5
     assert all(r["specversion"] == "1.0" and r["type"] == "org.onvif.event" and r["id"] and r["source"] for r in wrapped)
-    assert max(data["Count"] for _, _, topic, data in readings if topic.endswith("OccupancyCounter")) < 4_000
+    assert max(data["Count"] for topic, data in rows if topic == "OccupancyCounter") < 4_000
 
 
 def test_truth_lies_inside_the_span_and_after_the_history(city):
@@ -279,7 +287,7 @@ def water(city, read):
             found["hotline", r["order_no"]] = ("hotline", local_s(r["accept_time"]), where)
     for _, r in read["complaint"]:
         if r["service_code"] == "FLOOD":
-            at_s = int(datetime.fromisoformat(r["requested_datetime"]).timestamp())
+            at_s = utc_s(r["requested_datetime"])
             found["complaint", r["service_request_id"]] = ("complaint", at_s, place(r.get("address_id"), None, r.get("long"), r.get("lat")))
     return list(found.values())
 
@@ -295,7 +303,7 @@ def test_the_flood_shows_in_calls_complaints_and_water_levels(city, water, readi
         assert during[source] / hours > 50 * before[source] / hours_before
     limit = next(signal.limit_high for signal in city.signals if signal.name == "water_level")
     for area in (a.code for a in city.areas if a.parent == flood.area):
-        levels = [(at_s, data["Level"]) for at_s, token, _, data in readings if token == f"hz-level-{area}"]
+        levels = [(at_s, data["Level"]) for at_s, _, data in readings[f"hz-level-{area}"]]
         calm = max(level for at_s, level in levels if at_s < flood.start_s)
         peak = max(level for at_s, level in levels if flood.start_s <= at_s < flood.end_s)
         assert calm < 3.2
@@ -324,7 +332,7 @@ def test_the_silent_camera_is_the_only_one_of_its_community_and_comes_back(city,
     (silence,) = by_name(truth(seed=1, days=DAYS, start_s=START_S, city=city), "silence")
     own = [device for device in devices(a.code for a in city.areas if a.level == 3) if device.community == silence.area]
     assert len(own) == 1
-    times = [at_s for at_s, token, _, _ in readings if token == own[0].token]
+    times = [at_s for at_s, _, _ in readings[own[0].token]]
     assert silence.end_s - silence.start_s >= 4 * HOUR_S
     assert not any(silence.start_s <= at_s < silence.end_s for at_s in times)
     assert any(silence.start_s - 900 <= at_s < silence.start_s for at_s in times)

@@ -22,7 +22,7 @@ city: small
 title: Smallville
 timezone: UTC
 areas: {table: areas.csv}
-detection: {window: 1h, durations: [1h, 3h, 1d], history: 1d, finding_floor: 6h}
+detection: {window: 1h, durations: [1h, 3h, 1d], history: 1d, finding_floor: 6h, params: {counts: {blocks_min: 1}}}
 lifecycle: {false_alerts_per_day: 5, hold: 3h}
 signals:
   flooding: {title: Water on roads, purpose: floods}

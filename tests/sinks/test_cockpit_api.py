@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -40,8 +41,6 @@ async def ask(app: Any, path: str, **options: Any) -> httpx.Response:
 
 
 def get(feed: Feed, path: str, **options: Any) -> httpx.Response:
-    import asyncio
-
     health = options.pop("health", lambda: {"recovered": True})
     app = create_app(feed, AREAS, health, metrics=lambda: b"# EOF\n")
     return asyncio.run(ask(app, path, **options))

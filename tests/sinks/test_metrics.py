@@ -11,9 +11,9 @@ from sinks.metrics import CATALOGUE, LABEL_VALUES_MAX, Metric, Metrics
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:
-    """Value by (name, label values); ``_created`` is left out."""
+    """Value by (name, label values in the order of the labels' names); ``_created`` is left out."""
     return {
-        (sample.name, tuple(sample.labels.values())): sample.value
+        (sample.name, tuple(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(metrics.text().decode())
         for sample in family.samples
         if not sample.name.endswith("_created")
@@ -58,15 +58,15 @@ def test_the_text_ends_as_openmetrics_does() -> None:
 
 def test_values_add_up() -> None:
     found = samples(all_used())
-    assert found["tocsin_intake_records_total", ("hotline", "accepted")] == 5
-    assert found["tocsin_intake_records_total", ("hotline", "rejected")] == 3
-    assert found["tocsin_rejected_records_total", ("hotline", "bad_time")] == 3
+    assert found["tocsin_intake_records_total", ("accepted", "hotline")] == 5
+    assert found["tocsin_intake_records_total", ("rejected", "hotline")] == 3
+    assert found["tocsin_rejected_records_total", ("bad_time", "hotline")] == 3
     assert found["tocsin_late_records_total", ("hotline",)] == 1
     assert found["tocsin_open_alerts", ("red",)] == 2
     assert found["tocsin_open_alerts", ("blue",)] == 0, "a band without alerts is told as well"
     assert found["tocsin_notifications_total", ("red",)] == 1
     assert found["tocsin_sink_write_seconds_count", ("chdb",)] == 1
-    assert found["tocsin_sink_failures_total", ("chdb", "true")] == 1
+    assert found["tocsin_sink_failures_total", ("true", "chdb")] == 1
     assert found["tocsin_config_info", ("boston", "v1")] == 1
 
 

@@ -95,7 +95,12 @@ def test_an_unknown_field_is_told_when_asked_for(record: object):
 
 
 def test_tokens_of_an_onvif_event_are_known():
-    record = {"id": 1, "PropertyOperation": "Changed", "Source": {"VideoSource": "v", "Rule": "r", "AnalyticsConfiguration": "a"}, "Data": None}
+    record = {
+        "id": 1,
+        "PropertyOperation": "Changed",
+        "Source": {"VideoSource": "v", "Rule": "r", "AnalyticsConfiguration": "a"},
+        "Data": None,
+    }
     fields = STRICT.decode(encoded(record))
     assert isinstance(fields, Fields)
     assert not fields.unknown
@@ -111,7 +116,14 @@ def test_a_cloudevent_is_opened(decoder: Decoder):
     event = cloud({"Data": {"Count": 3}}, datacontenttype="application/json", subject="x")
     expected = Fields((None, None, 3, None, None), "e1", "/s", "t", "2023-01-01T00:00:00Z")
     assert decoder.decode(encoded(event)) == expected
-    headers = [("ce_specversion", b"1.0"), ("CE_id", b"e1"), ("ce-source", b"/s"), ("ce_type", b"t"), ("ce_time", b"2023-01-01T00:00:00Z"), ("x", b"\xff")]
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("CE_id", b"e1"),
+        ("ce-source", b"/s"),
+        ("ce_type", b"t"),
+        ("ce_time", b"2023-01-01T00:00:00Z"),
+        ("x", b"\xff"),
+    ]
     assert decoder.decode(encoded({"Data": {"Count": 3}}), headers) == expected
 
 

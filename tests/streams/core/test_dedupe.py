@@ -42,7 +42,9 @@ def test_loaded_it_is_as_if_it_had_never_stopped():
     for offset, digest in enumerate(digests[:2000]):
         whole.add(offset, digest)
     column = np.array(digests[:2000], "<u8")
-    loaded.load([(0, column[:700].tobytes()), (700, column[700:705].tobytes()), (600, column[600:800].tobytes()), (800, column[800:].tobytes())])
+    loaded.load(
+        [(0, column[:700].tobytes()), (700, column[700:705].tobytes()), (600, column[600:800].tobytes()), (800, column[800:].tobytes())]
+    )
     for offset, digest in enumerate(digests[2000:], 2000):
         assert [loaded.seen(offset, d) for d in range(1, 400, 7)] == [whole.seen(offset, d) for d in range(1, 400, 7)]
         whole.add(offset, digest)

@@ -14,12 +14,30 @@ AREAS, SIGNALS = ("b", "a", "aa"), ("y", "x")
 def rows(folded):
     from streams.columns import pack
 
-    return cells([pack(rollup=False, config_hash="", spans=[Span("r", "s", 0, 1, 0, 0)], areas=folded.areas, signals=folded.signals, cells=folded.cells)])
+    return cells(
+        [
+            pack(
+                rollup=False,
+                config_hash="",
+                spans=[Span("r", "s", 0, 1, 0, 0)],
+                areas=folded.areas,
+                signals=folded.signals,
+                cells=folded.cells,
+            )
+        ]
+    )
 
 
 def test_cells_are_sorted_by_area_signal_and_minute():
     fold = Fold(AREAS, SIGNALS)
-    for area, signal, time_s, n in (("b", "y", 125, 1), ("a", "y", 60, 1), ("a", "x", 3600, 2), ("a", "x", 61, 1), ("a", "x", 119, 4), ("b", "y", 130, -3)):
+    for area, signal, time_s, n in (
+        ("b", "y", 125, 1),
+        ("a", "y", 60, 1),
+        ("a", "x", 3600, 2),
+        ("a", "x", 61, 1),
+        ("a", "x", 119, 4),
+        ("b", "y", 130, -3),
+    ):
         fold.count(area, signal, time_s, n, batch=int(n == 4))
     folded = fold.take()
     assert (folded.areas, folded.signals) == (("a", "b"), ("x", "y"))

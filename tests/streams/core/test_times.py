@@ -65,7 +65,9 @@ def test_an_hour_left_out_is_read_with_the_offset_before_it():
     assert parse_time("2015-10-04 02:10:00", LORD_HOWE) == parse_time("2015-10-04T02:40:00+11:00", None)
 
 
-@given(st.text() | st.floats() | st.integers() | st.from_regex(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", fullmatch=True))
+@given(
+    st.text() | st.floats() | st.integers() | st.from_regex(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", fullmatch=True)
+)
 def test_nothing_raises(value: str | float):
     time_s = parse_time(value, BOSTON)
     assert time_s is None or 0 <= time_s <= LATEST_S
