@@ -24,6 +24,10 @@ from detectors.tails import interval, lower_mid_p, upper_mid_p
 from streams.model import DAY_S
 
 
+CLIP_SD = 3.0
+"""Standard deviations above the mean up to which a flagged window shapes the profile."""
+
+
 @register
 class Counts:
     """Bank for signals of kind count."""
@@ -100,15 +104,15 @@ class Counts:
             self._finish_block(window.year)
         n = np.where(observed.present, observed.n, 0.0)
         mean = self._mean(window, self._every, observed)
+        flagged = (p < self._flag_p) & (self._now["ready"] > 0)  # while it warms up a bank believes what it sees
         predicted = np.where(mean > 0, n, 0.0)  # what nobody expected anything of cannot surprise later
-        self._rings.push(
-            window.index, predicted, mean, self._now["q"], learn=self._seen >= self._dispersion_blocks, flagged=p < self._flag_p
-        )
+        self._rings.push(window.index, predicted, mean, self._now["q"], learn=(self._seen >= self._dispersion_blocks) & ~flagged)
         weight = self._profile.weights(self._now["profile"], window, self._every)
         self._events += n
         self._exposure += np.where(observed.present, weight / self.block, 0.0)
-        self._least_p = np.minimum(self._least_p, p)
-        self._profile.add(window, np.where(p < self._flag_p, mean, n), observed.present)
+        self._least_p = np.where(flagged, np.minimum(self._least_p, p), self._least_p)
+        usual = np.minimum(n, mean + 1.0 + CLIP_SD * np.sqrt(mean * (2.0 + self._now["q"] * mean)))
+        self._profile.add(window, np.where(flagged, usual, n), observed.present)
         self._last = window.index
         if (window.index + 1) % self.block == 0:
             self._finish_block(window.year)
@@ -168,7 +172,7 @@ class Counts:
 
     def _finish_block(self, year: float) -> None:
         learned = self._exposure > 0
-        flagged = (self._least_p < self._flag_p) & (self._seen >= self._blocks_min)
+        flagged = self._least_p < self._flag_p
         self._rate.update(self._events, self._exposure, self._rings.phi()[:, 0], year, flagged)
         self._profile.end_block()
         self._seen += learned

@@ -41,11 +41,11 @@ class Rings:
                 both[1, i] += expected
         return both[0].T, np.maximum(both[1].T, 0.0)
 
-    def push(self, index: int, seen: Floats, expected: Floats, q: Floats, *, learn: Bools, flagged: Bools) -> None:
-        """Take a window in; now and then durations that end with it learn their dispersion, where ``learn`` and not ``flagged``."""
+    def push(self, index: int, seen: Floats, expected: Floats, q: Floats, *, learn: Bools) -> None:
+        """Take a window in; now and then durations that end with it learn their dispersion, where ``learn``."""
         for i, every in enumerate(self._every):
             if (index + 1) % every == 0:
-                self._disperse(i, self._sums[0, i] + seen, self._sums[1, i] + expected, q, learn & ~flagged)
+                self._disperse(i, self._sums[0, i] + seen, self._sums[1, i] + expected, q, learn)
         pushed = np.stack((seen, expected)).astype(np.float32)
         leaving = self._ring[:, (self._at - self._reach) % self._length].astype(float)
         self._sums += np.where(self._reach[:, None] > 0, pushed[:, None] - leaving, 0.0)

@@ -112,7 +112,7 @@ def check_closed_refuses(subject: Subject) -> None:
 def check_memory_is_bounded(subject: Subject) -> None:
     """Many batches leave no more in memory than the bound says."""
     sink = subject.fresh()
-    for number in range(30):
+    for number in range(15):
         sink.write(batch(number))
         assert subject.held(sink) <= subject.held_max, f"the sink holds {subject.held(sink)}, more than {subject.held_max}"
     sink.close()

@@ -115,7 +115,9 @@ class Span(Struct, frozen=True, array_like=True):
 
 
 class Quality(Struct, frozen=True, array_like=True):
-    """How many records of a span were ``late``, ``duplicate``, ``batch_entry``, ``correction``, ``counter_reset`` or rejected for a reason."""
+    """How many records of a span were ``late``, ``duplicate``, ``batch_entry``, ``correction``, ``counter_reset``, ``out_of_order``
+    or rejected for a reason; and what came to a bound: ``counter_evicted`` counters forgotten, ``saturated`` cells cut.
+    """
 
     raw: str
     source: str

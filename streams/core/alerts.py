@@ -103,7 +103,7 @@ class Alerts:
         if incident is None:
             if not self.book.is_news(finding, limits):
                 return
-            incident = self.relations.fitting(finding, self.book.open.values(), at_s)
+            incident = self.relations.fitting(finding, self.book.around(finding.area, self.relations), at_s)
         if incident is None:
             if len(self.book.open) >= self.city.lifecycle.open_alerts_max:
                 self._memory.tally.dropped += 1
@@ -206,7 +206,8 @@ class Alerts:
         self._memory.tally.forgotten += self.book.end(incident, self._memory.taken_to_s, past_max)
 
     def _muter(self, incident: Incident) -> str:
-        return muted_by(incident, self._memory.silences.values(), self.book.open.values(), self.relations, self._memory.taken_to_s)
+        others = self.book.above(incident.area, self.relations)
+        return muted_by(incident, self._memory.silences.values(), others, self.relations, self._memory.taken_to_s)
 
     def _case(self, incident: Incident, touch: Touch, now_s: int, reference_s: float) -> Case:
         tracks = incident.tracks.values()

@@ -50,10 +50,22 @@ class Book:
     def __init__(self, incidents: dict[str, Incident], past: dict[Series, Past]) -> None:
         self.open, self._past = incidents, past
         self._home = {series: incident.id for incident in incidents.values() for series in incident.tracks}
+        self._by_area: dict[str, dict[str, Incident]] = {}
+        for incident in incidents.values():
+            self._settle(incident)
 
     def of(self, series: Series) -> Incident | None:
         home = self._home.get(series)
         return None if home is None else self.open[home]
+
+    def above(self, area: str, relations: Relations) -> list[Incident]:
+        """Incidents of the area and of those that hold it."""
+        return [incident for code in relations.upwards(area) for incident in self._by_area.get(code, {}).values()]
+
+    def around(self, area: str, relations: Relations) -> list[Incident]:
+        """Incidents of the area, of those that hold it and of those it holds."""
+        below = [code for code in self._by_area if code != area and relations.within(code, area)] if relations.has_children(area) else []
+        return self.above(area, relations) + [incident for code in below for incident in self._by_area[code].values()]
 
     def is_news(self, finding: Finding, limits: Limits) -> bool:
         """Whether a finding of a series without an alert may raise one: it is above the threshold and not what an ended one left."""
@@ -67,13 +79,16 @@ class Book:
     def add(self, incident: Incident) -> None:
         assert incident.id not in self.open, f"two alerts are called {incident.id}"
         self.open[incident.id] = incident
+        self._settle(incident)
 
     def take(self, incident: Incident, finding: Finding, at_s: int, limits: Limits, relations: Relations) -> Taken:
         """Make a finding's series part of the incident, or renew it. Beyond ``MEMBERS_MAX`` the weakest series but the lead goes."""
         before = (incident.area, len(incident.signals), len(incident.tracks))
         series = (finding.area, finding.signal)
         hot = _renew(incident, series, finding, at_s, limits)
+        self._unsettle(incident)
         incident.area = relations.common(incident.area, finding.area)
+        self._settle(incident)
         incident.signals = sorted({*incident.signals, finding.signal})
         incident.config_version = finding.config_version
         self._home[series] = incident.id
@@ -86,6 +101,7 @@ class Book:
     def end(self, incident: Incident, at_s: int, past_max: int) -> int:
         """Put an incident away, remembering its series. Returns how many older ones were forgotten to stay within ``past_max``."""
         del self.open[incident.id]
+        self._unsettle(incident)
         resolved_s = max(incident.peaks.values(), default=0.0) if incident.reason == "resolved" else 0.0
         for series, track in incident.tracks.items():
             del self._home[series]
@@ -111,8 +127,19 @@ class Book:
             if not past.until_calm and past.ended_s < end_s - FLAP_SPAN_S:
                 del self._past[series]
 
+    def _settle(self, incident: Incident) -> None:
+        self._by_area.setdefault(incident.area, {})[incident.id] = incident
+
+    def _unsettle(self, incident: Incident) -> None:
+        del self._by_area[incident.area][incident.id]
+        if not self._by_area[incident.area]:
+            del self._by_area[incident.area]
+
     def check(self) -> None:
         """Assert what must hold between steps."""
+        assert {name: i for incidents in self._by_area.values() for name, i in incidents.items()} == self.open, (
+            "an alert is not where it is"
+        )
         homes = {series: incident.id for incident in self.open.values() for series in incident.tracks}
         assert homes == self._home and len(homes) == sum(len(i.tracks) for i in self.open.values()), "a series is part of two alerts"
         for name, incident in self.open.items():

@@ -130,9 +130,16 @@ class Relations:
     def level(self, area: str) -> int:
         return self.tree[area].level if area in self.tree else 0
 
+    def upwards(self, area: str) -> tuple[str, ...]:
+        """The area and those that hold it, nearest first."""
+        return (area, *self.tree.ancestors(area)) if area in self.tree else (area,)
+
+    def has_children(self, area: str) -> bool:
+        return area in self.tree and bool(self.tree.children(area))
+
     def within(self, area: str, scope: str) -> bool:
         """Whether ``area`` is ``scope`` or lies below it."""
-        return area == scope or (area in self.tree and scope in self.tree.ancestors(area))
+        return scope in self.upwards(area)
 
     def along(self, a: str, b: str) -> bool:
         """Whether one area holds the other, or they are the same."""
@@ -143,16 +150,14 @@ class Relations:
         return now_s - incident.raised_s <= self._span_s
 
     def fitting(self, finding: Finding, incidents: Iterable[Incident], now_s: int) -> Incident | None:
-        """The open incident that a raising series without one joins. Of several: the one with the same signal, then the one whose
+        """Which of the incidents around its area a raising series without one joins. Of several: the one with the same signal, then the one whose
         series is nearest in level, then the oldest, then by id.
         """
         fits = [(rank, i.onset_s, i.id, i) for i in incidents if self.recent(i, now_s) and (rank := self._rank(finding, i)) is not None]
         return min(fits, key=lambda fit: fit[:3])[3] if fits else None
 
     def _rank(self, finding: Finding, incident: Incident) -> tuple[bool, int] | None:
-        """How well they fit, least first. Any series' area is below the incident's, so most incidents are out at the first line."""
-        if not self.along(finding.area, incident.area):
-            return None
+        """How well they fit, least first."""
         group, level = self.group(finding.signal), self.level(finding.area)
         ranks = [
             (track.signal != finding.signal, abs(self.level(track.area) - level))

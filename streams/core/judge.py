@@ -39,7 +39,7 @@ class Judged(NamedTuple):
 
     def where(self, chosen: Bools) -> Judged:
         """The rows for which ``chosen`` (R,) holds."""
-        return self._make(column[chosen] for column in self)
+        return Judged(*(column[chosen] for column in self))  # type: ignore[arg-type]
 
     @staticmethod
     def joined(parts: Sequence[Judged]) -> Judged:
@@ -114,7 +114,7 @@ class Judge:
 
     def scores(self, table: Judged, window: Window, *, every: bool) -> list[Scores]:
         """Rows worth keeping, one line a duration; recurrence and risk are those of the series over all durations."""
-        wanted = (table.p < NOTABLE_P).any(axis=1)
+        wanted = np.asarray((table.p < NOTABLE_P).any(axis=1))
         if every:
             wanted |= self._city.detection.score_all | self._coarse[table.rows]
         keep = table.applies & wanted[:, None]

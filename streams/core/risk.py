@@ -59,7 +59,7 @@ def risk(recurrence: Floats, consequence: Floats) -> Floats:
     [0.0, 50.0]
     """
     raw = RISK_PER_DECADE * np.log10(np.maximum(recurrence, HOUR_S) / HOUR_S) * consequence
-    return np.round(np.minimum(raw, 100.0), 2)
+    return np.asarray(np.round(np.minimum(raw, 100.0), 2), float)
 
 
 def band(value: float, ready: bool, bands: Bands) -> Band:

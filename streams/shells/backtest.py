@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sinks.base import Batch
 from streams.columns import Cells, empty
@@ -28,6 +28,8 @@ from streams.shells.records import Stretch
 from streams.shells.store import Store
 
 RAW = "raw.counts/0"
+REST_WINDOWS = 1_000
+"""Where only notable scores are asked for, all are written this seldom."""
 KEY = bytes(32)
 """Backtests keep no digests beyond the run: a key that nobody must know has no use."""
 
@@ -96,6 +98,8 @@ def backtest_counts(
         score_all=score_all,
         base=base or Detection(),
     )
+    if not score_all:
+        city = structs.replace(city, detection=structs.replace(city.detection, rest_every_s=REST_WINDOWS * plan.window_s))
     count, writer = _Count(), RunWriter(out, city, shift_s=plan.shift_s)
     scorer = Scorer(city)
     decide = Decide(city, scorer.shards)

@@ -184,6 +184,6 @@ def _count(path: Path, line: int, text: str) -> int:
         raise CountsFileError(f"{path}:{line}: count {text[:40]!r} is not a number; leave the row out where nothing is known") from None
     if n < 0:
         raise CountsFileError(f"{path}:{line}: count {text[:40]!r} is negative; counts begin at 0")
-    if n != int(n) if n < COUNT_MAX else True:
+    if not n <= COUNT_MAX or n != int(n):
         raise CountsFileError(f"{path}:{line}: count {text[:40]!r} is not a whole number up to {COUNT_MAX}; measurements are no counts")
     return int(n)

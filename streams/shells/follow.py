@@ -99,13 +99,14 @@ class Follower:
         self._engine.put_file_position(self._at)
 
     def _sibling(self, inode: int) -> Path | None:
-        """Where the file of this inode went: log rotation renames inside the folder."""
+        """Where the file of this inode went: log rotation renames inside the folder. Another file may have been given its inode."""
         for count, path in enumerate(sorted(self.path.parent.iterdir())):
             if count >= SIBLINGS_MAX:
                 return None
             try:
                 if path.is_file() and path.stat().st_ino == inode:
-                    return path
+                    with path.open("rb") as file:
+                        return None if self._rewritten(file) else path
             except FileNotFoundError:
                 continue
         return None

@@ -112,7 +112,7 @@ async def _gunzip(stream: AsyncIterator[bytes]) -> bytes:
                 if unpacker.eof and data:
                     unpacker = zlib.decompressobj(wbits=31)
     except zlib.error:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is not gzip") from None
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is not gzip; leave the content encoding out, or pack it") from None
     if arrived and not unpacker.eof:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "the gzip body ends too early")
     return bytes(body)

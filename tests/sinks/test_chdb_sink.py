@@ -113,25 +113,27 @@ def test_views_show_each_row_once_and_the_newest_state(open_chdb: Open) -> None:
     assert all(sink.query(f"SELECT count() AS n FROM {view}")[0]["n"] > 0 for view in VIEWS)
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "INSERT INTO signals VALUES ('x', 'x', 'count')",
-        "DROP TABLE cells",
-        "SET readonly = 0",
-        "SELECT * FROM file('/etc/passwd', 'LineAsString')",
-        "SELECT * FROM url('http://127.0.0.1:9/', 'LineAsString')",
-        "SELECT * FROM Python (secret)",
-        "SELECT number FROM numbers(100001)",
-        "SELECT nonsense FROM",
-    ],
+FORBIDDEN = (
+    "INSERT INTO signals VALUES ('x', 'x', 'count')",
+    "DROP TABLE cells",
+    "SET readonly = 0",
+    "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+    "SELECT * FROM url('http://127.0.0.1:9/', 'LineAsString')",
+    "SELECT * FROM Python (secret)",
+    "SELECT number FROM numbers(100001)",
+    "SELECT nonsense FROM",
 )
-def test_a_query_only_reads_and_is_bounded(open_chdb: Open, sql: str) -> None:
+
+
+def test_a_query_only_reads_and_is_bounded(open_chdb: Open) -> None:
     sink = open_chdb("questions")
-    with pytest.raises(SinkError) as refused:
-        sink.query(sql)
-    assert not refused.value.retryable
-    assert sink.query("SELECT count() AS n FROM signals FINAL") == [{"n": len(SIGNALS)}]
+    for sql in FORBIDDEN:
+        with pytest.raises(SinkError) as refused:
+            sink.query(sql)
+        assert not refused.value.retryable
+        assert sink.query("SELECT name FROM signals FINAL ORDER BY name") == [{"name": "noise"}, {"name": "water_level"}], (
+            "the next answer is whole"
+        )
 
 
 def test_a_query_of_nothing_is_empty_and_a_closed_sink_says_so(open_chdb: Open) -> None:
@@ -217,12 +219,12 @@ sink.close()
 
 def test_killed_while_writing_nothing_acknowledged_is_missing_and_writing_again_completes_it(open_chdb: Open, tmp_path: Path) -> None:
     # writer    [0---)[1---)[2---)[3-- kill -9
-    # after it                     [3---)[4---)
+    # after it                    [3---)[4---)
     folder = tmp_path / "crashed"
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True)
     assert writer.stdout is not None
     acknowledged = -1
-    while acknowledged < 3:
+    while acknowledged < 2:
         acknowledged = int(writer.stdout.readline())
     os.kill(writer.pid, signal.SIGKILL)
     acknowledged = max([acknowledged, *(int(line) for line in writer.stdout.read().split())])

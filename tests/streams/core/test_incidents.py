@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.core.book import MEMBERS_MAX
+from streams.core.book import MEMBERS_MAX, Book
 from streams.core.incidents import Relations, alert_id, opened
 from streams.core.lifecycle import Limits
 from streams.model import HOUR_S, Area, Signal
@@ -106,10 +106,11 @@ def test_of_several_the_same_signal_then_the_nearest_level_then_the_oldest() -> 
     near = opened(finding("d1", "rubbish", "0", START_S), START_S, LIMITS)
     old = opened(finding("d1", "noise", "0", START_S), START_S, LIMITS)
     young = opened(finding("d1", "noise", "0", START_S + HOUR_S), START_S + HOUR_S, LIMITS)
-    story = Story()
+    book = Book({}, {})
     for incident in (far, near, old, young):
         area, signal = incident.lead
-        story.decide._alerts.book.take(incident, finding(area, signal, "0", incident.due_s), START_S, LIMITS, relations)
+        book.add(incident)
+        book.take(incident, finding(area, signal, "0", incident.due_s), START_S, LIMITS, relations)
     new = finding("d1a", "noise", "0", START_S + 2 * HOUR_S)
     everyone = [young, near, far, old]
     for best in (old, young, far, near):

@@ -90,7 +90,7 @@ def test_every_shard_closes_every_window_once_in_order_and_numbers_without_a_gap
         assert numbers == list(range(len(numbers)))
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(st.integers(0, 8 * 48 - 1))
 def test_a_crash_anywhere_changes_nothing(cut: int) -> None:
     records = hours(8 * 24, burst_at=7 * 24 + 3)
@@ -105,7 +105,7 @@ def test_a_crash_anywhere_changes_nothing(cut: int) -> None:
         assert getattr(before, name) + getattr(after, name) == getattr(whole, name)
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(st.lists(st.integers(1, 5), min_size=60, max_size=60))
 def test_closed_windows_do_not_depend_on_how_counts_were_cut(sizes: list[int]) -> None:
     records = hours(7 * 24, burst_at=6 * 24 + 3)
