@@ -23,7 +23,6 @@ from detectors.rings import Rings
 from detectors.tails import interval, lower_mid_p, upper_mid_p
 from streams.model import DAY_S
 
-
 CLIP_SD = 3.0
 """Standard deviations above the mean up to which a flagged window shapes the profile."""
 
@@ -70,7 +69,7 @@ class Counts:
             flag_weight=params["flag_weight"],
             accept_blocks=int(params["accept_blocks"] or (21 if daily else 8)),
         )
-        self._rings = Rings(pool, setup.durations, self.block, params["dispersion_weight"], params["dispersion_discount"])
+        self._rings = Rings(pool, kind, setup.durations, self.block, params["dispersion_weight"], params["dispersion_discount"])
         self._at = -1  # block that self._now predicts
         self._last = -1  # window learned last
         self._seen = np.zeros(self._size, np.int64)  # blocks learned
@@ -106,7 +105,7 @@ class Counts:
         mean = self._mean(window, self._every, observed)
         flagged = (p < self._flag_p) & (self._now["ready"] > 0)  # while it warms up a bank believes what it sees
         predicted = np.where(mean > 0, n, 0.0)  # what nobody expected anything of cannot surprise later
-        self._rings.push(window.index, predicted, mean, self._now["q"], learn=(self._seen >= self._dispersion_blocks) & ~flagged)
+        self._rings.push(window.index, predicted, mean, self._now["q"], learn=self._seen >= self._dispersion_blocks, flagged=flagged)
         weight = self._profile.weights(self._now["profile"], window, self._every)
         self._events += n
         self._exposure += np.where(observed.present, weight / self.block, 0.0)

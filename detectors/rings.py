@@ -11,15 +11,21 @@ from detectors.base import Bools, Floats, Ints, State
 _PHI_START = 1.3  # dispersion believed before anything was seen
 _PHI_MAX = 50.0
 _SPARING = 5  # durations below so many windows learn their dispersion from every so-manieth one, when windows are many a day
-_CLIP = 4.0  # standard deviations beyond which a deviation no longer adds to the dispersion
+_CLIP = 4.0  # standard deviations, and
+_CLIP_EVENTS = 5.0  # events, beyond which a deviation adds no more to the dispersion: reports come in small clusters, outbreaks in large ones
 
 
 class Rings:
     """Observed and expected counts of the last L windows (L: the longest duration less one), and rolling sums over them."""
 
-    def __init__(self, pool: Ints, durations: tuple[int, ...], block: int, pool_weight: float, discount: float) -> None:
+    def __init__(
+        self, pool: Ints, kind: Ints, durations: tuple[int, ...], block: int, pool_weight: float, discount: float
+    ) -> None:
         size = len(pool)
-        self._pool = pool
+        self._pool, self._pools = pool, int(pool.max(initial=0)) + 1
+        self._kind = np.unique(kind, return_inverse=True)[1]
+        self._pool_of_kind = np.zeros(int(self._kind.max(initial=0)) + 1, np.int64)
+        self._pool_of_kind[self._kind] = pool
         self._durations = durations
         self._length = max(durations[-1] - 1, 1)
         self._pool_weight, self._discount = pool_weight, discount
@@ -41,11 +47,11 @@ class Rings:
                 both[1, i] += expected
         return both[0].T, np.maximum(both[1].T, 0.0)
 
-    def push(self, index: int, seen: Floats, expected: Floats, q: Floats, *, learn: Bools) -> None:
-        """Take a window in; now and then durations that end with it learn their dispersion, where ``learn``."""
+    def push(self, index: int, seen: Floats, expected: Floats, q: Floats, *, learn: Bools, flagged: Bools) -> None:
+        """Take a window in; now and then durations that end with it learn their dispersion, where ``learn`` and, unless little is amiss, not ``flagged``."""
         for i, every in enumerate(self._every):
             if (index + 1) % every == 0:
-                self._disperse(i, self._sums[0, i] + seen, self._sums[1, i] + expected, q, learn)
+                self._disperse(i, self._sums[0, i] + seen, self._sums[1, i] + expected, q, learn, flagged)
         pushed = np.stack((seen, expected)).astype(np.float32)
         leaving = self._ring[:, (self._at - self._reach) % self._length].astype(float)
         self._sums += np.where(self._reach[:, None] > 0, pushed[:, None] - leaving, 0.0)
@@ -64,15 +70,24 @@ class Rings:
         return True
 
     def phi(self) -> Floats:
-        """Dispersion (S, D), at least 1: a series' own, shrunk towards the pool's."""
+        """Dispersion (S, D), at least 1: a series' own, shrunk to its kind's (one signal in one pool), that to the pool's."""
         total, weight = self._scatter
         own = np.empty_like(total)
-        before = np.full(int(self._pool.max(initial=0)) + 1, _PHI_START)
-        for i in range(len(own)):  # what is not known of a long duration is taken from the next shorter one
-            seen = np.bincount(self._pool, total[i], len(before))
-            before = (seen + before * self._pool_weight) / (np.bincount(self._pool, weight[i], len(before)) + self._pool_weight)
-            own[i] = (total[i] + before[self._pool] * self._pool_weight) / (weight[i] + self._pool_weight)
+        before: Floats | None = None
+        for i in range(len(own)):
+            if before is None:
+                shard = self._shrunk(self._pool, total[i], weight[i], np.full(self._pools, _PHI_START))
+                before = shard[self._pool_of_kind]
+            # what is not known of a long duration is taken from the next shorter one
+            before = self._shrunk(self._kind, total[i], weight[i], before)
+            own[i] = (total[i] + before[self._kind] * self._pool_weight) / (weight[i] + self._pool_weight)
         return np.clip(own, 1.0, _PHI_MAX).T.copy()
+
+    def _shrunk(self, group: Ints, total: Floats, weight: Floats, prior: Floats) -> Floats:
+        """Dispersion of each group of series, shrunk towards ``prior``."""
+        size = len(prior)
+        seen, known = np.bincount(group, total, size), np.bincount(group, weight, size)
+        return np.asarray((seen + prior * self._pool_weight) / (known + self._pool_weight))
 
     def snapshot(self) -> State:
         return {"ring": self._ring.copy(), "sums": self._sums.copy(), "scatter": self._scatter.copy(), "at": np.array([self._at])}
@@ -82,10 +97,11 @@ class Rings:
         self._sums, self._scatter = np.array(state["sums"], float), np.array(state["scatter"], float)
         self._at = int(state["at"][0])
 
-    def _disperse(self, i: int, seen: Floats, expected: Floats, q: Floats, learn: Bools) -> None:
+    def _disperse(self, i: int, seen: Floats, expected: Floats, q: Floats, learn: Bools, flagged: Bools) -> None:
         mean = np.maximum(expected, 1e-9)
+        learn = learn & ~(flagged & (np.abs(seen - mean) > _CLIP_EVENTS))
         spread = np.sqrt(2.0 * mean + q * mean * mean)
-        deviation = np.clip(seen - mean, -1.0 - _CLIP * spread, 1.0 + _CLIP * spread)
+        deviation = np.clip(seen - mean, -_CLIP_EVENTS - _CLIP * spread, _CLIP_EVENTS + _CLIP * spread)
         ratio = (deviation * deviation - q * mean * mean) / mean
         weight = np.where(learn & (expected > 0), mean / (1.0 + 2.0 * mean), 0.0)  # inverse variance of the ratio, up to a factor
         self._scatter[:, i] *= np.where(learn, self._discount, 1.0)

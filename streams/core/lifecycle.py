@@ -151,7 +151,7 @@ def got_worse(case: Case, limits: Limits) -> bool:
     if case.worse_s is not None and case.now_s - case.worse_s < HOUR_S:
         return False
     fresh_s = min(case.fresh_s, max(WORSE_CEILING_S, limits.worse_ratio * limits.raise_s))
-    return fresh_s >= max(limits.raise_s, limits.worse_ratio * max(case.reference_s, limits.clear_s))
+    return fresh_s >= max(limits.raise_s, limits.worse_ratio * case.reference_s)
 
 
 def hold_s(limits: Limits, *, flapping: bool) -> int:

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from streams.shells.errors import ShellError
+
 COMMANDS = "tocsin.commands"
 OK, PROBLEMS, WRONG_USAGE = 0, 1, 2
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-BATCH_LINES = 20
 
 app = typer.Typer(
     add_completion=False,
@@ -26,7 +27,7 @@ Json = Annotated[bool, typer.Option("--json", help="Report as one line of JSON o
 CityName = Annotated[str, typer.Option("--city", help="A city that comes with Tocsin, or the path of a tocsin.yaml.")]
 
 
-class UsageError(Exception):
+class UsageError(ShellError):
     """Flags that do not go together; the message says what to do."""
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     for point in entry_points(group=COMMANDS):
         app.command(point.name)(point.load())
     try:
-        app(standalone_mode=True)
+        app(prog_name="tocsin")
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
@@ -49,16 +50,12 @@ def main() -> None:
 def _status(error: Exception) -> int | None:
     """Exit status of an operating error; None for a mistake of the programmer's, which keeps its traceback."""
     from streams.loading import SettingsError
-    from streams.shells.csvcounts import CountsFileError
 
-    if isinstance(error, UsageError | SettingsError | CountsFileError):
+    if isinstance(error, ShellError):
+        return error.status
+    if isinstance(error, SettingsError):
         return WRONG_USAGE
-    name = type(error).__name__
-    if name in {"RecordsError", "ServeError", "KeyFileError", "StoreError"}:
-        return WRONG_USAGE
-    if name in {"ReplayError", "StalledError", "SinkError"} or isinstance(error, OSError):
-        return PROBLEMS
-    return None
+    return PROBLEMS if isinstance(error, OSError) or type(error).__name__ == "SinkError" else None
 
 
 @app.command(epilog="Example: tocsin demo boston --duration 30")

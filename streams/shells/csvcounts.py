@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Literal, NamedTuple, cast
 
 from streams.model import DAY_S, HOUR_S, MINUTE_S
+from streams.shells.errors import ShellError
 
 WEEK_S = 7 * DAY_S
 STEPS_S = (WEEK_S, DAY_S, 12 * HOUR_S, 6 * HOUR_S, 3 * HOUR_S, 2 * HOUR_S, HOUR_S, 1800, 900, 600, 300, MINUTE_S)
@@ -23,7 +24,7 @@ ALL = "all"
 Missing = Literal["zero", "gap"]
 
 
-class CountsFileError(ValueError):
+class CountsFileError(ShellError):
     """A table that cannot be used; the message names file, line, value and remedy."""
 
 

@@ -8,11 +8,13 @@ import os
 import secrets
 from pathlib import Path
 
+from streams.shells.errors import ShellError
+
 KEY_BYTES = 32
 TOKEN_VARIABLE = "TOCSIN_INGEST_TOKEN"
 
 
-class KeyFileError(Exception):
+class KeyFileError(ShellError):
     """A key or token file that cannot be used; the message names it and says what to do."""
 
 

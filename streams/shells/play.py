@@ -9,17 +9,20 @@ from typing import NamedTuple
 from streams.model import HOUR_S
 from streams.settings import City
 from streams.shells.engine import Engine
+from streams.shells.errors import ShellError
 from streams.shells.records import Record
 
-STEPS_A_WINDOW = 4
+STEPS_A_WINDOW = 1
 STEP_S_MIN = 900
 STORM_WEIGHT = 20.0
 WAIT_S = 0.05
 WAITS_MAX = 1200
 
 
-class StalledError(Exception):
+class StalledError(ShellError):
     """A sink would not take what was played."""
+
+    status = 1
 
 
 class Step(NamedTuple):

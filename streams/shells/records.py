@@ -20,12 +20,13 @@ import orjson
 from streams.core.times import parse_time
 from streams.model import DAY_S
 from streams.settings import City, Source
+from streams.shells.errors import ShellError
 
 GENERATORS = "tocsin.generators"
 GENERATED_DAYS = 21.0
 
 
-class RecordsError(Exception):
+class RecordsError(ShellError):
     """Records that cannot be played; the message says what to do."""
 
 

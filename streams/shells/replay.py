@@ -17,14 +17,17 @@ from streams.core.pipeline import Scorer
 from streams.model import Closed, Command, Counts, Finding, Tick, Transition
 from streams.settings import City
 from streams.shells.engine import State
+from streams.shells.errors import ShellError
 from streams.shells.outputs import RunWriter
 from streams.shells.store import Snapshot, Store
 
 CHUNK = 1_000
 
 
-class ReplayError(Exception):
+class ReplayError(ShellError):
     """The journals cannot be replayed, or came out differently; the message names the first difference."""
+
+    status = 1
 
 
 class Replayed(Struct, frozen=True):

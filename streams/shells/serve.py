@@ -9,12 +9,14 @@ from typing import Any
 
 import uvicorn
 
+from streams.shells.errors import ShellError
+
 HOST = "127.0.0.1"
 START_S_MAX = 10.0
 STOP_S_MAX = 5.0
 
 
-class ServeError(Exception):
+class ServeError(ShellError):
     """The server cannot be started as asked; the message says what to do."""
 
 

@@ -21,6 +21,7 @@ from streams.core.intake import Folded
 from streams.core.journal import encode
 from streams.model import Alert, Closed, Command, Counts, Finding, Rejected, Tick, Transition
 from streams.shells import schema
+from streams.shells.errors import ShellError
 
 Durability = Literal["full", "normal", "off"]
 JournalRecord = Finding | Closed | Command | Tick
@@ -31,7 +32,7 @@ _alert_encoder = msgspec.msgpack.Encoder()
 _alert_decoder = msgspec.msgpack.Decoder(Alert)
 
 
-class StoreError(Exception):
+class StoreError(ShellError):
     """A state folder that cannot be used as it is; the message names it and says what to do."""
 
 
@@ -212,7 +213,7 @@ class Store:
         first one stands, and the caller counts it.
         """
         known = "SELECT record FROM findings WHERE kind = ? AND shard = ? AND number = ?"
-        insert = f"INSERT INTO findings (stored_s, record, kind, shard, number) SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS ({known})"  # noqa: S608
+        insert = f"INSERT INTO findings (stored_s, record, kind, shard, number) SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS ({known})"
         conflicts = 0
         with self.transaction():
             for record in records:

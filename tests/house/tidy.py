@@ -77,7 +77,12 @@ BANS: tuple[Ban, ...] = (
     Ban("datetime.date.today", PURE, "an argument: only shells know the clock"),
     Ban("time", PURE, "an argument: only shells know the clock"),
     Ban("random", PURE, "nothing: the core is deterministic"),
-    Ban("numpy.random", PURE, "nothing: the core is deterministic", {"detectors/nulls.py": "draws the data, from a seed, that the contract suite scores"}),
+    Ban(
+        "numpy.random",
+        PURE,
+        "nothing: the core is deterministic",
+        {"detectors/nulls.py": "draws the data, from a seed, that the contract suite scores"},
+    ),
     Ban("uuid", PURE, "a hash of what the thing is"),
     Ban("secrets", PURE, "a key handed in"),
     Ban("hash", PURE, "hashlib.blake2b: hash() differs from process to process"),

@@ -75,7 +75,9 @@ def test_yaml_is_1_2_so_no_and_off_are_text(tmp_path: Path) -> None:
     assert value == Outer(1, ("no", "off"))
 
 
-@pytest.mark.parametrize("text", ["a: b: c\n", "a:\n\t- b\n", "{a: 1\n", "a: 1\n---\nb: 2\n", "a: *nowhere\n", "\x00", "[" * 1200, "a: " + "x" * 4_000_000])
+@pytest.mark.parametrize(
+    "text", ["a: b: c\n", "a:\n\t- b\n", "{a: 1\n", "a: 1\n---\nb: 2\n", "a: *nowhere\n", "\x00", "[" * 1200, "a: " + "x" * 4_000_000]
+)
 def test_what_is_not_yaml_is_one_problem(tmp_path: Path, text: str) -> None:
     value, problems = read(tmp_path, text)
     assert value is None

@@ -7,7 +7,7 @@ import pytest
 
 from streams.core.decide import Decide, Decided
 from streams.core.lifecycle import TRANSITION_REASONS
-from streams.model import DAY_S, HOUR_S, Closed
+from streams.model import DAY_S, HOUR_S, Band, Closed
 from tests.streams.core.story import RAISE_S, SHARDS, START_S, Story, city, finding
 
 NOISE, FIRE = "d1a/noise", "d1a/fire"
@@ -79,6 +79,18 @@ def test_early_alert_waits_for_its_own_window_not_for_one_before() -> None:
     story.hour = 0
     assert story.hours({FIRE: "."}) == []
     assert story.hours({FIRE: "0"}) == ["2 provisional->open confirmed"]
+
+
+def test_an_early_finding_of_the_next_window_keeps_it_waiting() -> None:
+    # [0---------)
+    #   ^ early  [0---------)
+    #              ^ early, while the first window is still open
+    story = Story()
+    story.early(FIRE)
+    story.hour = 1
+    story.early(FIRE)
+    story.hour = 0
+    assert story.hours({FIRE: ".."}) == ["2 provisional->withdrawn not_confirmed"]
 
 
 def test_early_finding_below_the_threshold_says_nothing() -> None:
@@ -269,3 +281,17 @@ def test_threshold_is_exposed_and_never_below_what_findings_reach() -> None:
     assert Decide(city(), SHARDS).threshold_s == RAISE_S
     quiet = Story(city(false_alerts_per_day=0.001))
     assert quiet.decide.threshold_s == 24 * DAY_S / 0.001
+
+
+@pytest.mark.parametrize("band, moves", [("yellow", True), ("red", False)])
+def test_the_budget_learns_from_closed_days_but_not_from_red_ones(band: Band, moves: bool) -> None:
+    story = Story(city(false_alerts_per_day=0.1))
+    start_s = story.decide.threshold_s
+    for _ in range(14 * 24):
+        story.window({})
+    assert story.decide.threshold_s == start_s, "nothing is learned while there may be no history"
+    story.window({"d1a/fire": "6", "d2a/flood": "6"}, band=band)
+    for _ in range(24):
+        story.window({})
+    assert (story.decide.threshold_s > start_s) is moves
+    assert (story.decide.threshold_s == start_s) is not moves

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from streams.core import decide
 from streams.core.configure import configure_command
 from streams.core.decide import Decide
 from streams.model import HOUR_S, Area, Closed, Command
@@ -54,6 +55,28 @@ def test_resolved_and_ten_times_rarer_is_something_new() -> None:
     story.hours({FIRE: "0"})
     story.command("resolve", {"alert": story.only().id})
     assert story.hours({FIRE: "01"}) == ["3 none->open raised!"]
+
+
+def test_resolved_and_calm_over_the_fresh_durations_may_be_raised_as_ever() -> None:
+    story = Story()
+    story.hours({FIRE: "0"})
+    story.command("resolve", {"alert": story.only().id})
+    assert story.hours({FIRE: "0~~0"}) == ["5 none->open raised!"]
+
+
+def test_what_people_do_does_not_count_as_news_of_the_city() -> None:
+    story = Story()
+    story.hours({FIRE: "0."})
+    story.command("acknowledge", {"alert": story.only().id})
+    assert (story.only().updated_s, story.transitions[-1].at_s) == (START_S + HOUR_S, START_S + 2 * HOUR_S)
+
+
+def test_ids_of_applied_commands_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decide, "APPLIED_MAX", 3)
+    story = Story()
+    for i in range(10):
+        story.command("unsilence", {"silence": "none"}, id=f"c{i}")
+    assert list(story.decide._memory.applied) == ["c7", "c8", "c9"]
 
 
 def test_no_two_alerts_share_an_id_even_if_one_is_resolved_within_its_window() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from streams.core.book import MEMBERS_MAX, Book
+from streams.core.decide import Decide
 from streams.core.incidents import Relations, alert_id, opened
 from streams.core.lifecycle import Limits
-from streams.model import HOUR_S, Area, Signal
+from streams.model import HOUR_S, Area, Closed, Signal
 from streams.settings import City
 from tests.streams.core.story import DETECTION, RAISE_S, START_S, Story, city, finding
 
@@ -61,6 +63,16 @@ def test_brothers_and_their_parent_in_one_window_are_one_incident_told_once() ->
     alert = story.only()
     assert (alert.area, len(alert.members), alert.risk) == ("d1", 3, 54.0)
     assert alert.id == alert_id("d1", "noise", START_S)
+
+
+def test_what_lies_above_leads_whatever_the_codes() -> None:
+    areas = (Area("z", "City", 0, None), Area("y", "North", 1, "z"), Area("w", "North W", 2, "y"), Area("x", "North X", 2, "y"))
+    upside_down = City("u", "U", "UTC", areas, {}, (Signal("fire", "Fire", "fire"),), {}, DETECTION)
+    decide, end_s = Decide(upside_down, ("z",)), START_S + HOUR_S
+    for number, area in enumerate("wxy"):
+        decide.apply(msgspec.structs.replace(finding(area, "fire", "0", end_s, number), shard="z"))
+    (alert,) = decide.apply(Closed("z", end_s, 3)).alerts
+    assert (alert.area, len(alert.members), alert.id) == ("y", 3, alert_id("y", "fire", START_S))
 
 
 def test_without_folding_only_series_of_one_area_belong_together() -> None:

@@ -158,6 +158,20 @@ def test_a_higher_band_is_worse_even_within_the_hour_and_a_lower_one_is_not() ->
     assert story.early(FIRE, "0", band="orange", minute=50) == []
 
 
+def test_a_band_that_was_said_is_not_news_after_a_lower_one() -> None:
+    story = Story()
+    story.window({FIRE: "0"}, band="orange")
+    assert [t.reason for t in story.window({FIRE: "1"}, band="yellow")] == ["worse"]
+    assert story.window({FIRE: "1"}, band="orange") == []
+
+
+def test_a_higher_band_does_not_make_what_was_said_of_the_fresh_durations_forgotten() -> None:
+    story = Story()
+    story.window({FIRE: "2"}, band="yellow")
+    assert [t.reason for t in story.window({FIRE: "0"}, band="orange")] == ["worse"]
+    assert story.window({FIRE: "1"}, band="orange") == []
+
+
 def test_at_most_one_worse_an_hour_unless_the_band_rises() -> None:
     story = Story()
     story.early(FIRE, "0", minute=5)
@@ -196,6 +210,17 @@ def test_what_the_long_durations_remember_neither_keeps_open_nor_raises_again() 
     assert story.hours({"d1a/flood": "0"}) == ["62 none->open raised!"]
 
 
+def test_leftover_that_went_dark_was_not_calm() -> None:
+    story = Story()
+    story.hours({"d1a/flood": "3" + "~" * 12})
+    assert story.hours({"d1a/flood": "xs"}) == []
+
+
+def test_slow_alert_that_turns_fast_is_judged_as_fast() -> None:
+    story = Story()
+    assert story.hours({FIRE: "s1" + "~" * 12}) == ["1 none->open raised!", "2 open->open worse!", "14 open->cleared calm"]
+
+
 def test_leftover_raises_again_once_it_was_calm() -> None:
     story = Story()
     story.hours({"d1a/flood": "3" + "~" * 13})
@@ -222,6 +247,12 @@ def test_pain_2_a_flapping_series_is_held_twice_as_long_and_says_so() -> None:
 def test_flapping_is_forgotten_after_a_week() -> None:
     story = Story()
     story.hours({FIRE: ("0" + "." * 12) * 3 + "." * 24 * 7})
+    assert [line.split()[-1] for line in story.hours({FIRE: "0" + "." * 12})] == ["raised!", "calm"]
+
+
+def test_clears_that_lie_more_than_a_week_apart_are_no_flapping() -> None:
+    story = Story()
+    story.hours({FIRE: ("0" + "." * 12 + "." * 75) * 2 + "0" + "." * 12})
     assert [line.split()[-1] for line in story.hours({FIRE: "0" + "." * 12})] == ["raised!", "calm"]
 
 

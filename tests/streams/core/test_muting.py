@@ -102,15 +102,24 @@ def test_an_alert_that_outgrows_its_silence_is_told() -> None:
     assert brief(said) == [("joined", False, ""), ("mute_outgrown", True, f"silence:{name}")]
 
 
-def test_the_silence_that_ends_last_takes_over() -> None:
+def test_of_several_silences_the_one_that_ends_last_is_named() -> None:
     story = Story()
     silence(story, "d1", 1)
     long = silence(story, "c", 3)
     story.hours({FIRE: "0"})
-    assert story.tick() == []
     assert story.only().muted_by == f"silence:{long}"
+    assert story.tick() == []
     story.hours({FIRE: "00"})
     assert brief(story.tick()) == [("silence_ended", True, f"silence:{long}")]
+
+
+def test_another_silence_takes_over_without_a_word() -> None:
+    story = Story()
+    short = silence(story, "d1", 2)
+    long = silence(story, "c", 3)
+    story.hours({FIRE: "0"})
+    assert story.command("unsilence", {"silence": long}) == []
+    assert story.only().muted_by == f"silence:{short}"
 
 
 def test_silences_carry_author_scope_and_end() -> None:
