@@ -19,9 +19,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from http.client import HTTPConnection, HTTPException
+from multiprocessing import get_context
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import msgspec
 import orjson
@@ -74,38 +76,44 @@ class Report(Struct):
 class Town:
     """One embedded process over one folder, started again whenever it is gone."""
 
-    def __init__(self, settings: Path, folder: Path, *, clickhouse: bool) -> None:
+    def __init__(self, settings: Path, folder: Path, *, clickhouse: bool, arguments: Sequence[str] = ()) -> None:
+        """``arguments`` are added to the command line."""
         self.folder = folder
         self.kills = 0
         self.recover_s_max = 0.0
         self._settings = settings
-        self._clickhouse = clickhouse
+        self._arguments = [*arguments, *([] if clickhouse else ["--no-clickhouse"])]
         self._process: subprocess.Popen[bytes] | None = None
-        self._log: IO[bytes] | None = None
         self._port = 0
         self._token = ""
         folder.mkdir(parents=True)
 
     def start(self) -> None:
-        """Start and wait until it answers."""
+        """Start and wait until it answers; again, should it be killed meanwhile."""
         started = time.monotonic()
-        command = [sys.executable, "-m", "streams.shells.cli", "up", "--embedded", "--city", str(self._settings)]
-        command += ["--state", str(self.folder / "state"), "--out", str(self.folder / "out"), "--port", "0"]
-        log_path = self.folder / "log.ndjson"
-        before = log_path.stat().st_size if log_path.exists() else 0
-        self._log = log_path.open("ab")
-        self._process = subprocess.Popen(command + ([] if self._clickhouse else ["--no-clickhouse"]), stderr=self._log)
-        while (port := _port(log_path, before)) == 0:
-            if self._process.poll() == -signal.SIGKILL:  # killed while it was recovering
-                return self.start()
-            if self._process.poll() is not None or time.monotonic() - started > START_S_MAX:
-                raise RuntimeError(f"the process did not come up (status {self._process.returncode}); see {log_path}")
-            threading.Event().wait(0.02)
+        while not (port := self._launch(started + START_S_MAX)):
+            pass
         self._port = port
         self._token = (self.folder / "state" / "token").read_text().strip()
         if self.kills:
             self.recover_s_max = max(self.recover_s_max, time.monotonic() - started)
-        return None
+
+    def _launch(self, until: float) -> int:
+        """One start; its port, or 0 when it was killed before it answered."""
+        command = [sys.executable, "-m", "streams.shells.cli", "up", "--embedded", "--city", str(self._settings)]
+        command += ["--state", str(self.folder / "state"), "--out", str(self.folder / "out"), "--port", "0"]
+        path = self.folder / "log.ndjson"
+        before = path.stat().st_size if path.exists() else 0
+        with path.open("ab") as log:
+            self._process = subprocess.Popen(command + self._arguments, stderr=log)
+        while (port := _port(path, before)) == 0:
+            status = self._process.poll()
+            if status == -signal.SIGKILL:
+                return 0
+            if status is not None or time.monotonic() > until:
+                raise RuntimeError(f"the process did not come up (status {status}); see {path}")
+            threading.Event().wait(0.02)
+        return port
 
     def kill(self) -> None:
         """SIGKILL, by its id."""
@@ -150,14 +158,19 @@ class Town:
         """Wait until everything that arrived has been scored and decided."""
         until = time.monotonic() + SETTLE_S_MAX
         while time.monotonic() < until:
-            connection = HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_S_MAX)
-            connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
-            connection.close()
+            text = self.metrics()
             if "\ntocsin_behind_records 0.0\n" in text:
                 return
             threading.Event().wait(0.2)
         raise RuntimeError("the journals were not worked off in time")
+
+    def metrics(self) -> str:
+        """The process's own numbers."""
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_S_MAX)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return text
 
 
 def run(folder: Path, *, kills: int, records: int, batch: int, seed: int, clickhouse: bool) -> Report:
@@ -192,8 +205,8 @@ def _feed(town: Town, work: Sequence[tuple[str, list[bytes]]], kills: int, rng: 
 
 def _compare(items: Sequence[Item], calm: Town, harried: Town, *, clickhouse: bool, started: float) -> Report:
     expected = count(items)
-    cells, findings = _journals(harried.folder)
-    calm_cells, calm_findings = _journals(calm.folder)
+    cells, findings = journals(harried.folder)
+    calm_cells, calm_findings = journals(calm.folder)
     out = {name: [(town.folder / "out" / name).read_bytes() for town in (calm, harried)] for name in (ALERTS, SCORES)}
     tables = [_tables(town.folder) for town in (calm, harried)] if clickhouse else []
     return Report(
@@ -213,7 +226,7 @@ def _compare(items: Sequence[Item], calm: Town, harried: Town, *, clickhouse: bo
     )
 
 
-def _journals(folder: Path) -> tuple[Counter[Cell], list[bytes]]:
+def journals(folder: Path) -> tuple[Counter[Cell], list[bytes]]:
     """All cells of the counts journal, roll-ups left out, and the findings journal without its configuration."""
     store = Store(folder / "state", identity={}, read_only=True)
     cells: Counter[Cell] = Counter()
@@ -231,24 +244,28 @@ def _journals(folder: Path) -> tuple[Counter[Cell], list[bytes]]:
     return cells, findings
 
 
-_ASK = """
-import sys, orjson
-from pathlib import Path
-from sinks.clickhouse.chdb_sink import ChdbSink
-sink = ChdbSink(Path(sys.argv[1]))
-asked = ("SELECT area, signal, sum(n) AS n, sum(cityHash64(minute) * n) AS hash FROM cells FINAL GROUP BY area, signal ORDER BY area, signal",
-    "SELECT count() AS n, sum(cityHash64(shard, area, signal, duration_s, window_end, p)) AS hash FROM scores FINAL",
-    "SELECT count() AS n, sum(cityHash64(alert_id, seq, reason, band)) AS hash FROM transitions FINAL",
-    "SELECT count() AS n, sum(cityHash64(id, seq, state)) AS hash FROM alerts FINAL")
-sys.stdout.buffer.write(orjson.dumps([sink.query(sql) for sql in asked]))
-sink.close()
-"""
+_TABLES = (
+    "SELECT area, signal, sum(n) AS total, sum(cityHash64(minute) * n) AS hash FROM cells FINAL GROUP BY area, signal ORDER BY area, signal",
+    "SELECT count() AS rows, sum(cityHash64(shard, area, signal, duration_s, window_end, p)) AS hash FROM scores FINAL",
+    "SELECT count() AS rows, sum(cityHash64(alert_id, seq, reason, band)) AS hash FROM transitions FINAL",
+    "SELECT count() AS rows, sum(cityHash64(id, seq, state)) AS hash FROM alerts FINAL",
+)
 
 
-def _tables(folder: Path) -> bytes:
+def _tables(folder: Path) -> list[list[dict[str, Any]]]:
     """What the chDB tables hold, asked by a process of its own: a process opens one folder only."""
-    done = subprocess.run([sys.executable, "-c", _ASK, str(folder / "state" / "chdb")], capture_output=True, check=True, timeout=300)
-    return done.stdout
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_ask, folder / "state" / "chdb").result()
+
+
+def _ask(folder: Path) -> list[list[dict[str, Any]]]:
+    from sinks.clickhouse.chdb_sink import ChdbSink  # noqa: PLC0415 - the parent process does without
+
+    sink = ChdbSink(folder)
+    try:
+        return [sink.query(sql) for sql in _TABLES]
+    finally:
+        sink.close()
 
 
 def _port(log: Path, offset: int) -> int:

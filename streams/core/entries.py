@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-ENTRIES_MAX = 512
+ENTRIES_MAX = 128
 """Moments of entry remembered for one raw partition; a pile lies together, so it is long over when it is forgotten."""
 
 

@@ -114,10 +114,9 @@ class Judge:
 
     def scores(self, table: Judged, window: Window, *, every: bool) -> list[Scores]:
         """Rows worth keeping, one line a duration; recurrence and risk are those of the series over all durations."""
-        wanted = np.asarray((table.p < NOTABLE_P).any(axis=1))
+        keep = table.applies & (table.p < NOTABLE_P)
         if every:
-            wanted |= self._city.detection.score_all | self._coarse[table.rows]
-        keep = table.applies & wanted[:, None]
+            keep |= table.applies & (self._city.detection.score_all | self._coarse[table.rows])[:, None]
         keep &= (table.expected > 0) | (table.seen != 0)
         row, duration = np.nonzero(keep)
         if not len(row):

@@ -28,7 +28,10 @@ AHEAD_MAX = 8
 """Early findings look at most this many windows past the last closed one."""
 FLAG_P = 1e-3
 """A series whose durations of a day or less are below it is scored in the next window too, counted or not."""
+EARLY_EVENTS_MIN = 2
+"""A lone event waits for its window to close."""
 SAY_AGAIN_RATIO = 10.0
+"""How much rarer a window still open must have become to be said early once more."""
 
 
 class Tally(Struct):
@@ -209,7 +212,7 @@ class Shards:
         known = index - self._first >= self.city.detection.history_s // self._window_s
         found = []
         for bank in self._banks:
-            rows = np.flatnonzero(cells.touched[bank.rows] & ~bank.dense)
+            rows = np.flatnonzero((cells.n[bank.rows] >= EARLY_EVENTS_MIN) & ~bank.dense)
             if bank.kind != "count" or not len(rows):
                 continue
             between = [window_at(i, self._window_s, self.city.timezone) for i in range(self._next, index)]

@@ -71,6 +71,7 @@ class Store:
             raise StoreError(f"{folder}: no journals here ({DATABASE} is missing); give the folder that was passed to --state")
         folder.mkdir(parents=True, exist_ok=True)
         self._lock_descriptor = _lock(folder)
+        path.touch(mode=0o600)
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._open(identity, durability)

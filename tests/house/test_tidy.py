@@ -96,6 +96,12 @@ def test_an_entry_point_or_an_import_keeps_a_module_alive(tmp_path: Path):
     assert faults_of(tmp_path, "streams/other.py", "x = 1\n") == set()
 
 
+def test_a_script_lives_in_load_tests_only(tmp_path: Path):
+    text = "x = 1\n\nif __name__ == '__main__':\n    x = 2\n"
+    assert faults_of(tmp_path, "load_tests/planted.py", text) == set()
+    assert faults_of(tmp_path, "sinks/planted.py", text) == {"dead-module"}
+
+
 def test_an_import_of_itself_or_by_a_test_keeps_no_module_alive(tmp_path: Path):
     faults_of(tmp_path, "tests/test_planted.py", "import streams.planted\n")
     assert faults_of(tmp_path, "streams/planted.py", "import streams.planted\n") == {"dead-module"}

@@ -100,8 +100,6 @@ BANS: tuple[Ban, ...] = (
 NOT_IMPORTED: dict[str, str] = {
     "detectors/checks.py": "the contract suite of detectors, for tests here and in packages that bring one",
     "sinks/checks.py": "the contract suite of sinks, likewise",
-    "load_tests/prepare_boston.py": "run by hand: it made the tables in config/boston",
-    "load_tests/prepare_hangzhou.py": "run by hand: it made the tables in config/hangzhou",
 }
 """Modules nobody imports and that are no entry point of pyproject.toml, each with its reason."""
 
@@ -241,13 +239,19 @@ def dead_modules(root: Path, trees: Mapping[str, ast.Module]) -> Iterator[Fault]
             wanted |= imported(tree) - {module_of(path)}
     for path in trees:
         name = Path(path).name
-        if path.startswith("tests/") or name in {"__init__.py", "__main__.py"}:
+        if path.startswith("tests/") or name in {"__init__.py", "__main__.py"} or is_script(path, trees[path]):
             continue
         if module_of(path) not in wanted and path not in NOT_IMPORTED:
             yield Fault(path, 1, "dead-module", "nothing imports it and no entry point names it: remove it, or exempt it with a reason")
     for path in NOT_IMPORTED:
         if path in trees and module_of(path) in wanted:
             yield Fault(path, 1, "idle-exemption", "it is imported: tests/house/tidy.py need not exempt it")
+
+
+def is_script(path: str, tree: ast.Module) -> bool:
+    """A module of ``load_tests`` that is run by hand: ``python -m load_tests.x``."""
+    guards = (node.test for node in tree.body if isinstance(node, ast.If))
+    return path.startswith("load_tests/") and any(ast.unparse(test) == "__name__ == '__main__'" for test in guards)
 
 
 def imported(tree: ast.Module) -> set[str]:

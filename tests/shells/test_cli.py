@@ -4,15 +4,39 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 import pytest
 import typer
 
-from streams.shells.cli import app
+from streams.shells.cli import app, main
 
 COMMANDS = ("demo", "up", "backtest", "replay", "check-config", "areas show", "areas check", "version")
+
+
+class Done(NamedTuple):
+    """What a command came to, run in this process."""
+
+    returncode: int | str | None
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Done]:
+    """Runs a command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["tocsin", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Done(end.value.code, *capsys.readouterr())
+
+    return run
 
 
 def tocsin(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -50,7 +74,9 @@ def test_help_and_check_config_are_quick():
 
 def test_heavy_modules_are_imported_by_the_commands_that_need_them():
     code = "import sys, streams.shells.cli; print([m for m in ('numpy', 'fastapi', 'chdb', 'shapely', 'scipy', 'uvicorn') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60, cwd=Path(__file__).parents[2]
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -74,9 +100,11 @@ def test_heavy_modules_are_imported_by_the_commands_that_need_them():
         (("nonsense",), 2, "No such command"),
     ],
 )
-def test_a_refusal_is_one_line_with_a_status(tmp_path: Path, arguments: tuple[str, ...], status: int, words: str):
+def test_a_refusal_is_one_line_with_a_status(
+    tmp_path: Path, here: Callable[..., Done], arguments: tuple[str, ...], status: int, words: str
+):
     (tmp_path / "bad.csv").write_text("time,count\n2015-01-05,1\n2015-01-06,-1\n")
-    done = tocsin(*arguments, cwd=tmp_path)
+    done = here(*arguments)
     assert done.returncode == status, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -85,21 +113,21 @@ def test_a_refusal_is_one_line_with_a_status(tmp_path: Path, arguments: tuple[st
         assert done.stderr.count("\n") == 1
 
 
-def test_check_config_tells_every_problem_with_its_line(tmp_path: Path):
+def test_check_config_tells_every_problem_with_its_line(tmp_path: Path, here: Callable[..., Done]):
     bad = tmp_path / "tocsin.yaml"
     bad.write_text("city: x\ntitle: X\ntimezone: Mars/Olympus\nareas: {table: areas.csv}\nnoise: 3\nsignals: {}\nsources: {}\n")
-    done = tocsin("check-config", str(bad))
+    done = here("check-config", str(bad))
     assert done.returncode == 1
     assert "tocsin.yaml:3: timezone: 'Mars/Olympus' is not a time zone" in done.stderr
     assert "tocsin.yaml:5: " in done.stderr
-    as_json = tocsin("check-config", str(bad), "--json")
+    as_json = here("check-config", str(bad), "--json")
     assert as_json.returncode == 1
     report = orjson.loads(as_json.stdout)
     assert not report["ok"]
     assert sorted(report["problems"]) == sorted(done.stderr.splitlines())
 
 
-def test_check_config_asks_the_detectors_too(tmp_path: Path):
+def test_check_config_asks_the_detectors_too(tmp_path: Path, here: Callable[..., Done]):
     boston = Path(__file__).parents[2] / "config" / "boston"
     for file in boston.iterdir():
         (tmp_path / file.name).symlink_to(file)
@@ -107,20 +135,20 @@ def test_check_config_asks_the_detectors_too(tmp_path: Path):
     text = (boston / "tocsin.yaml").read_text()
     assert "params: {}" in text
     (tmp_path / "tocsin.yaml").write_text(text.replace("params: {}", "params: {counts: {no_such: 1}}"))
-    done = tocsin("check-config", str(tmp_path))
+    done = here("check-config", str(tmp_path))
     assert done.returncode == 1
     assert "detection.params.counts.no_such: the detector 'counts' has no such parameter" in done.stderr
 
 
-def test_areas_show_and_check():
-    shown = tocsin("areas", "show", "--city", "boston", "--depth", "1")
+def test_areas_show_and_check(here: Callable[..., Done]):
+    shown = here("areas", "show", "--city", "boston", "--depth", "1")
     assert shown.returncode == 0
     assert "Dorchester" in shown.stdout
     assert shown.stdout.splitlines()[0].endswith("Boston")
-    rows = orjson.loads(tocsin("areas", "show", "--city", "boston", "--json").stdout)
+    rows = orjson.loads(here("areas", "show", "--city", "boston", "--json").stdout)
     assert {row["level"] for row in rows} == {0, 1}
-    assert "level 0" in tocsin("areas", "check", "--city", "boston").stdout
-    assert orjson.loads(tocsin("areas", "check", "--city", "boston", "--json").stdout)["levels"]["0"] == 1
+    assert "level 0" in here("areas", "check", "--city", "boston").stdout
+    assert orjson.loads(here("areas", "check", "--city", "boston", "--json").stdout)["levels"]["0"] == 1
 
 
 def test_backtest_and_version_report_as_json(tmp_path: Path):

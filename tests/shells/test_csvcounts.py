@@ -94,7 +94,10 @@ def test_the_window_is_found_from_the_times(tmp_path: Path, times: list[str], wi
     assert plan(found, window_s=None).window_s == window_s
 
 
-@pytest.mark.parametrize("text, words", [(days(1), "one time only: give --window"), ("time,count\n2015-01-05T10:00:01,1\n2015-01-05T10:00:31,1\n", "not whole minutes")])
+@pytest.mark.parametrize(
+    "text, words",
+    [(days(1), "one time only: give --window"), ("time,count\n2015-01-05T10:00:01,1\n2015-01-05T10:00:31,1\n", "not whole minutes")],
+)
 def test_where_no_window_fits_it_must_be_given(tmp_path: Path, text: str, words: str):
     found = table(tmp_path, text)
     with pytest.raises(CountsFileError, match=words):

@@ -81,7 +81,9 @@ def test_each_alert_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_a_line_shows_no_markup_of_its_own(tmp_path: Path):
     from rich.console import Console
 
-    step = Transition("a", 1, START_S, START_S, "A1", ("noise",), "none", "open", "worse", "orange", 60.0, 4e7, True, why="[red]Noise[/red].")
+    step = Transition(
+        "a", 1, START_S, START_S, "A1", ("noise",), "none", "open", "worse", "orange", 60.0, 4e7, True, why="[red]Noise[/red]."
+    )
     console = Console(width=40, no_color=True, record=True, file=(tmp_path / "out").open("w"))
     Lines(small_city(), console).write(Batch(transitions=((1, step),)))
     assert (tmp_path / "out").read_text() == (
@@ -127,7 +129,7 @@ def test_a_city_without_a_demo_is_refused():
 
 def test_a_generator_that_is_not_installed_is_named():
     city = msgspec.structs.replace(small_city(), demo=Demo(generator="atlantis"))
-    with pytest.raises(RecordsError, match="generator 'atlantis' of .* is not installed"):
+    with pytest.raises(RecordsError, match=r"generator 'atlantis' of .* is not installed"):
         demo_stretch(city, days=1, seed=1)
 
 
@@ -160,7 +162,10 @@ def test_an_event_is_caught_only_in_its_time_its_group_and_its_place():
 
 def test_alerts_of_the_cold_start_are_counted_apart():
     city = msgspec.structs.replace(small_city(), demo=Demo(generator="x", warm_start_s=DAY_S))
-    steps = [Transition("a", i, at, at, "A1", ("noise",), "none", "open", "raised", "red", 9.0, 1e6, True) for i, at in enumerate((10, DAY_S + 10))]
+    steps = [
+        Transition("a", i, at, at, "A1", ("noise",), "none", "open", "raised", "red", 9.0, 1e6, True)
+        for i, at in enumerate((10, DAY_S + 10))
+    ]
     told = Told()
     told.write(Batch(transitions=tuple(enumerate(steps))))
     played = Played(events=5, first_s=0, end_s=3 * DAY_S, duplicate=0, late=0, rejected={}, seconds=1.0)

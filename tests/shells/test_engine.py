@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_records_become_alerts(one: World):
     told = [step for _, step in one.sink.transitions() if step.notify and "flooding" in step.signals]  # type: ignore[attr-defined]
     assert told
     assert abs(told[0].onset_s - (START_S + BURSTS[0] * HOUR_S)) <= DAY_S
-    assert [record for record in (decode(data) for _, data in one.store.counts_after(0, 1))] == [journal[0]]
+    assert [decode(data) for _, data in one.store.counts_after(0, 1)] == [journal[0]]
 
 
 def test_duplicates_and_rejections_are_counted_without_their_content(one: World):
@@ -156,8 +157,8 @@ def test_while_a_sink_is_away_the_journal_keeps_and_the_wait_grows_to_a_bound(on
         if one.engine.meter.sink_errors["memory"] > before:
             tries.append(one.clock)
         one.clock += 0.05
-    gaps = [b - a for a, b in zip(tries, tries[1:], strict=False)]
-    assert all(b > a - 0.1 for a, b in zip(gaps, gaps[1:], strict=False))
+    gaps = [b - a for a, b in pairwise(tries)]
+    assert all(b > a - 0.1 for a, b in pairwise(gaps))
     assert gaps[0] < 1 < gaps[5]
     assert max(gaps) <= 30.1
     assert not one.engine.checkpoint(NOW_S), "nothing is checkpointed before its outputs are in the sinks"
@@ -181,7 +182,7 @@ def test_ticks_only_while_a_deadline_has_come(one: World):
     one.engine.drain(NOW_S)
     assert one.engine._decide.next_deadline_s() is None
     assert not one.engine.tick(NOW_S)
-    silence = Command("s1", NOW_S, "p", "silence", '{"area": "C", "until_s": %d}' % (NOW_S + 600))
+    silence = Command("s1", NOW_S, "p", "silence", f'{{"area": "C", "until_s": {NOW_S + 600}}}')
     one.store.append_findings([silence], NOW_S)
     one.engine.drain(NOW_S)
     assert not one.engine.tick(NOW_S + 599)

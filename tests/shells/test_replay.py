@@ -30,7 +30,9 @@ def live(folder: Path, out: Path, *, kills: int = 0, checkpoints: bool = False) 
         engine = Engine(city, store, KEY, [writer])
         engine.recover(START_S)
         engine.drain(NOW_S)
-        for i in range(len(records) * part // parts // 5 * 5, len(records) * (part + 1) // parts // 5 * 5 if part < kills else len(records), 5):
+        for i in range(
+            len(records) * part // parts // 5 * 5, len(records) * (part + 1) // parts // 5 * 5 if part < kills else len(records), 5
+        ):
             chunk = records[i : i + 5]
             engine.ingest("hotline", [data for _, data in chunk], chunk[-1][0])
             if i % 3 == 0:
@@ -91,7 +93,9 @@ def test_a_finding_that_comes_out_differently_is_named(tmp_path: Path):
         database.execute("UPDATE findings SET record = ? WHERE seq = ?", (forged, seq))
 
     edit(tmp_path / "state", falsify)
-    with pytest.raises(ReplayError, match=r"counts \d+: scored again it gives finding 0 of shard \w+ .*, the findings journal has at \d+ finding 0"):
+    with pytest.raises(
+        ReplayError, match=r"counts \d+: scored again it gives finding 0 of shard \w+ .*, the findings journal has at \d+ finding 0"
+    ):
         replay(tmp_path / "state", tmp_path / "again")
 
 
@@ -105,7 +109,7 @@ def test_a_transition_that_comes_out_differently_is_named(tmp_path: Path):
     database.execute("UPDATE alerts SET record = ? WHERE seq = ?", (forged, seq))
     database.commit()
     database.close()
-    with pytest.raises(ReplayError, match="step 1 of alert .* is not the one in the alerts journal"):
+    with pytest.raises(ReplayError, match=r"step 1 of alert .* is not the one in the alerts journal"):
         replay(tmp_path / "state", tmp_path / "again")
 
 

@@ -1,0 +1,136 @@
+"""Ten thousand records full of people go in over HTTP; nothing of them may be found anywhere afterwards."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import re
+from datetime import UTC, datetime
+from http.client import HTTPConnection
+from pathlib import Path
+
+import orjson
+import pytest
+
+from load_tests.chaos import Town
+from load_tests.chaos_town import START_S, write_town
+from sinks.clickhouse.chdb_sink import ChdbSink
+from sinks.clickhouse.schema import BY_NAME
+
+RECORDS = 10_000
+MARK = "Qz7Xk"  # stands in every seeded string, in the ids as well
+FAKE_NUMBERS = re.compile(rb"138[0-9]{8}4711")
+
+
+def person(rng: random.Random, number: int) -> dict[str, object]:
+    return {
+        "no": f"{MARK}-id-{number}",
+        "name": f"{MARK} Wang {rng.randrange(10**6)}",
+        "phone": f"138{rng.randrange(10**8):08d}4711",
+        "plate": f"浙A{MARK}{number}",
+        "text": f"my neighbour {MARK} {rng.random()} is ill; call 138{rng.randrange(10**8):08d}4711",
+        "address": {"street": f"{MARK} road", "lat": 30.123456, "lon": 120.654321},
+    }
+
+
+def records(seed: int = 7) -> list[bytes]:
+    """Good ones, and every kind of bad one with the same strings in the places that are read."""
+    rng = random.Random(seed)
+    made = []
+    for number in range(RECORDS):
+        at = datetime.fromtimestamp(START_S + number * 60, UTC).isoformat()
+        row = {**person(rng, number), "at": at, "where": f"D{number % 4}S{number % 5}", "what": "NOISE"}
+        match number % 20:
+            case 1:
+                row["where"] = f"{MARK}-nowhere"
+            case 2:
+                row["what"] = f"{MARK}-unknown"
+            case 3:
+                row["at"] = f"{MARK}-never"
+            case 4:
+                del row["no"]
+            case 5:
+                made.append(orjson.dumps(row)[:-10])
+                continue
+            case 6:
+                made.append(orjson.dumps([row]))
+                continue
+            case 7:
+                row["no"] = {"deep": MARK}
+            case 8:
+                row["text"] = MARK * 20_000
+        made.append(orjson.dumps(row))
+    return made
+
+
+def ask(town: Town, method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
+    connection = HTTPConnection("127.0.0.1", town._port, timeout=60)
+    connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    told = str(answer.getheaders()).encode() + answer.read()
+    connection.close()
+    return told
+
+
+def leaks(data: bytes) -> bool:
+    return MARK.encode() in data or MARK.encode("utf-16-le") in data or FAKE_NUMBERS.search(data) is not None
+
+
+def test_leaks_would_be_found():
+    for data in records()[:20]:
+        assert leaks(data) or b'"no"' not in data
+
+
+@pytest.fixture
+def town(tmp_path: Path):
+    made = Town(write_town(tmp_path / "town"), tmp_path / "one", clickhouse=True)
+    yield made
+    made.stop()
+
+
+def test_nothing_of_a_person_is_kept_logged_or_answered(town: Town):
+    town.start()
+    token = f"Bearer {town._token}"
+    answers = []
+    lines = records()
+    taken: dict[str, int] = {}
+    for start in range(0, RECORDS, 500):
+        body = b"\n".join(lines[start : start + 500])
+        packed = start % 1000 == 0
+        encoding = {"Content_Encoding": "gzip"} if packed else {}
+        data = gzip.compress(body) if packed else body
+        answer = ask(town, "POST", "/ingest/hotline", data, Authorization=token, Content_Type="application/x-ndjson", **encoding)
+        answers.append(answer)
+        for reason, n in orjson.loads(answer[answer.index(b'{"') :])["rejected"].items():
+            taken[reason] = taken.get(reason, 0) + n
+    assert set(taken) >= {"unknown_area", "unknown_category", "bad_time", "missing_id", "not_json", "not_an_object", "too_large"}
+    json = {"Content_Type": "application/json"}
+    answers += [
+        ask(town, "POST", f"/ingest/{MARK}", lines[0], Authorization=token, **json),
+        ask(town, "POST", "/ingest/hotline", b"[" + lines[0], Authorization=token, **json),
+        ask(town, "POST", "/ingest/hotline", lines[0], Authorization=f"Bearer {MARK}", **json),
+        ask(town, "POST", "/ingest/hotline", lines[0], Authorization=token, Content_Type=f"text/{MARK}"),
+        ask(town, "POST", "/ingest/hotline", lines[0], Authorization=token, Content_Encoding=MARK, **json),
+        *(ask(town, "GET", path) for path in ("/api/alerts", "/api/areas", "/metrics", "/ready", f"/api/alerts/{MARK}", f"/{MARK}")),
+    ]
+    town.settle()
+    assert not [answer[:300] for answer in answers if leaks(answer)]
+    while_running = searched(town.folder)
+    town.kill()
+    assert while_running == searched(town.folder) == []
+    town.start()  # recovery writes and logs, too
+    town.stop()
+    assert searched(town.folder) == []
+    sink = ChdbSink(town.folder / "state" / "chdb")  # its files are packed: what they hold is asked for
+    for table in BY_NAME:
+        rows = orjson.dumps(sink.query(f"SELECT * FROM {table}"))
+        assert not leaks(rows), table
+    assert sink.query("SELECT count() AS n FROM dead_letters FINAL")[0]["n"] == sum(taken.values())
+    sink.close()
+
+
+def searched(folder: Path) -> list[Path]:
+    """Files with anything of a seeded record in them; logs, journals, write-ahead log and tables all lie below the folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {"log.ndjson", "tocsin.sqlite3", "alerts.ndjson"} <= {path.name for path in files}
+    return [path for path in files if path.exists() and leaks(path.read_bytes())]
