@@ -21,6 +21,7 @@ class Rings:
     def __init__(
         self, pool: Ints, kind: Ints, durations: tuple[int, ...], block: int, pool_weight: float, discount: float
     ) -> None:
+        assert durations[0] == 1, f"the first duration is the window itself, not {durations[0]} windows"
         size = len(pool)
         self._pool, self._pools = pool, int(pool.max(initial=0)) + 1
         self._kind = np.unique(kind, return_inverse=True)[1]
@@ -53,8 +54,8 @@ class Rings:
             if (index + 1) % every == 0:
                 self._disperse(i, self._sums[0, i] + seen, self._sums[1, i] + expected, q, learn, flagged)
         pushed = np.stack((seen, expected)).astype(np.float32)
-        leaving = self._ring[:, (self._at - self._reach) % self._length].astype(float)
-        self._sums += np.where(self._reach[:, None] > 0, pushed[:, None] - leaving, 0.0)
+        leaving = self._ring[:, (self._at - self._reach[1:]) % self._length]
+        self._sums[:, 1:] += np.subtract(pushed[:, None], leaving, dtype=np.float64)
         self._ring[:, self._at] = pushed
         self._at = (self._at + 1) % self._length
 

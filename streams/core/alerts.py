@@ -225,6 +225,7 @@ class Alerts:
             fresh_s=touch.fresh_s,
             reference_s=reference_s,
             worse_s=incident.worse_s,
+            slow=any(track.slow for track in tracks),
             flapping=self.book.flapping(incident, now_s),
             held=incident.held,
         )

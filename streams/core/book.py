@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from streams.core.incidents import Incident, Relations, Series, Track
-from streams.core.lifecycle import FINAL, Limits
+from streams.core.lifecycle import FINAL, SLOW_HOLD_S, Limits
 from streams.model import DAY_S, Finding
 
 MEMBERS_MAX = 64
@@ -25,6 +25,7 @@ class Past(Struct):
     window_end_s: int  # newest window that spoke of it: a new alert needs a newer one, so that no id comes twice
     until_calm: bool  # what is left of the ended alert must not raise the next one
     reference_s: float = 0.0  # resolved by a person: it must be ``worse_ratio`` times rarer to be raised before it was calm
+    quiet_s: int = 0  # for how long nothing was found of it
     calmed_s: tuple[int, ...] = ()  # when its last alerts cleared by themselves, at most ``FLAPS``
 
     def is_news(self, finding: Finding, limits: Limits) -> bool:
@@ -35,6 +36,15 @@ class Past(Struct):
 
     def flapping(self, now_s: int) -> bool:
         return len(self.calmed_s) == FLAPS and self.calmed_s[0] > now_s - FLAP_SPAN_S
+
+
+class Aged(NamedTuple):
+    """A window that has been taken up."""
+
+    end_s: int
+    window_s: int
+    found: Mapping[Series, Finding]
+    dark: Mapping[str, tuple[str, ...]]  # shard -> signals without data
 
 
 class Taken(NamedTuple):
@@ -109,22 +119,26 @@ class Book:
             calmed_s = before.calmed_s if before else ()
             if incident.reason == "calm":
                 calmed_s = (*calmed_s, at_s)[-FLAPS:]
-            self._past[series] = Past(track.shard, at_s, track.window_end_s, incident.state == "cleared", resolved_s, calmed_s)
+            self._past[series] = Past(track.shard, at_s, track.window_end_s, incident.state == "cleared", resolved_s, 0, calmed_s)
         surplus = list(self._past)[: max(0, len(self._past) - past_max)]
         for series in surplus:
             del self._past[series]
         return len(surplus)
 
-    def age(self, end_s: int, found: Mapping[Series, Finding], dark: Mapping[str, tuple[str, ...]], clear_s: float) -> None:
-        """A window has been taken up: see which remembered series have become calm, forget those that no longer matter."""
+    def age(self, window: Aged, limits: Limits) -> None:
+        """A window has been taken up: see which remembered series have become calm, forget those that no longer matter.
+
+        Without a finding the fresh durations are calm. The long ones speak only when something comes in, so they are when nothing was
+        found for ``SLOW_HOLD_S``.
+        """
         for series, past in list(self._past.items()):
-            finding = found.get(series)
-            if finding is None:
-                past.until_calm &= series[1] in dark.get(past.shard, ())
-            else:
-                past.until_calm &= finding.recurrence_s >= clear_s
-                past.reference_s *= finding.fresh_recurrence_s >= clear_s
-            if not past.until_calm and past.ended_s < end_s - FLAP_SPAN_S:
+            finding = window.found.get(series)
+            if finding is None and series[1] in window.dark.get(past.shard, ()):
+                continue
+            past.reference_s *= finding is not None and finding.fresh_recurrence_s >= limits.clear_s
+            past.quiet_s = past.quiet_s + window.window_s if finding is None else 0
+            past.until_calm &= past.quiet_s < SLOW_HOLD_S if finding is None else finding.recurrence_s >= limits.clear_s
+            if not past.until_calm and past.ended_s < window.end_s - FLAP_SPAN_S:
                 del self._past[series]
 
     def _settle(self, incident: Incident) -> None:

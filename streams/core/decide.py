@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from streams.core.alerts import Alerts, Memory, Out, Tally, Touch, Waiting
+from streams.core.book import Aged
 from streams.core.budget import Budget
 from streams.core.configure import city_of
 from streams.core.lifecycle import Step, at_early, at_window
@@ -119,7 +120,8 @@ class Decide:
             touch = touched.get(incident.id, Touch())
             alerts.age(incident, touch, waiting.dark, out)
             alerts.step(at_window, incident, touch, end_s, out)
-        alerts.book.age(end_s, {(f.area, f.signal): f for f in waiting.findings}, waiting.dark, alerts.limits.clear_s)
+        found = {(f.area, f.signal): f for f in waiting.findings}
+        alerts.book.age(Aged(end_s, alerts.city.detection.window_s, found, waiting.dark), alerts.limits)
         alerts.unmute(end_s, out)
 
     def _early(self, finding: Finding, out: Out) -> None:

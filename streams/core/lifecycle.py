@@ -16,7 +16,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from streams.core.explain import recurrence_words
-from streams.model import BANDS, HOUR_S, Band, State
+from streams.model import BANDS, DAY_S, HOUR_S, Band, State
 from streams.settings import Lifecycle
 
 TRANSITION_REASONS: tuple[str, ...] = (
@@ -66,6 +66,8 @@ NEXT: dict[State, tuple[State, ...]] = {
 FINAL: tuple[State, ...] = ("cleared", "withdrawn")
 RANK: dict[Band, int] = {"grey": 0, **{band: i for i, band in enumerate(BANDS)}}
 FLAP_HOLD_FACTOR = 2
+SLOW_HOLD_S = DAY_S
+"""Least hold time of an alert over long durations: those speak only when something comes in, so a quiet night is not calm yet."""
 WORSE_CEILING_S = 1e12
 """Recurrence intervals beyond it (30,000 years) are not told apart: nobody needs to hear that it grew again."""
 
@@ -100,6 +102,7 @@ class Case(Struct, frozen=True):
     fresh_s: float = 0.0  # greatest fresh recurrence interval in this window
     reference_s: float = 0.0  # what it is compared with; see incidents.Incident.reference_s
     worse_s: int | None = None  # when it last got worse
+    slow: bool = False  # one of its series is judged by durations longer than a day
     flapping: bool = False  # one of its series has cleared again and again
     held: bool = False  # flapping_held has been said
 
@@ -154,9 +157,10 @@ def got_worse(case: Case, limits: Limits) -> bool:
     return fresh_s >= max(limits.raise_s, limits.worse_ratio * case.reference_s)
 
 
-def hold_s(limits: Limits, *, flapping: bool) -> int:
-    """How long an alert must be calm to clear."""
-    return limits.hold_s * FLAP_HOLD_FACTOR if flapping else limits.hold_s
+def hold_s(case: Case, limits: Limits, *, flapping: bool) -> int:
+    """How long the alert must be calm to clear."""
+    usual_s = max(limits.hold_s, SLOW_HOLD_S) if case.slow else limits.hold_s
+    return usual_s * FLAP_HOLD_FACTOR if flapping else usual_s
 
 
 def clears_words(case: Case, limits: Limits, due_s: int) -> str:
@@ -165,7 +169,7 @@ def clears_words(case: Case, limits: Limits, due_s: int) -> str:
         return f"confirmed or withdrawn when the window that ends {minute_words(due_s)} closes"
     if case.state in FINAL:
         return ""
-    needed_s = hold_s(limits, flapping=case.flapping)
+    needed_s = hold_s(case, limits, flapping=case.flapping)
     condition = f"clears when fresh risk stays below {recurrence_words(limits.clear_s)} for {needed_s / HOUR_S:g} h"
     if case.state == "no_data" or case.partly_dark:
         return f"{condition}; not while data is missing"
@@ -192,8 +196,8 @@ def _provisional(case: Case, limits: Limits) -> Step:
 def _calm(case: Case, limits: Limits) -> Step:
     if case.partly_dark:
         return Step("open", "partly_dark")
-    if case.calm_s < limits.hold_s:
+    if case.calm_s < hold_s(case, limits, flapping=False):
         return Step("open", "holding")
-    if case.calm_s < hold_s(limits, flapping=case.flapping):
+    if case.calm_s < hold_s(case, limits, flapping=case.flapping):
         return Step("open", "holding" if case.held else "flapping_held")
     return Step("cleared", "calm")

@@ -63,6 +63,7 @@ class Shards:
         self._layout = Layout(city, names, tree)
         self._banks: list[Bank] = self._layout.banks()
         self._judge = Judge(city, self._layout)
+        self._raws = frozenset(city.raws)
         self._window_s = city.detection.window_s
         self._open: dict[int, Open] = {}
         self._blank = Open(self._layout.size)
@@ -91,7 +92,7 @@ class Shards:
             closed += self._closed(index)
         for index in touched:
             if self._next <= index < self._next + AHEAD_MAX and self._next >= 0:
-                findings += self._early(index)
+                findings += self._early(index, max(span.newest_s for span in counts.spans))
         return Scored(tuple(findings), tuple(closed), tuple(scores))
 
     def snapshot(self) -> bytes:
@@ -163,7 +164,7 @@ class Shards:
 
     def _due(self) -> Sequence[int]:
         """Windows that the watermark, or the bound on open ones, closes now."""
-        if set(self.city.raws) <= self._marks.keys():
+        if self._raws <= self._marks.keys():
             reached = min(self._marks.values()) // self._window_s
         elif len(self._open) > OPEN_WINDOWS_MAX:
             reached = min(self._open)
@@ -205,8 +206,8 @@ class Shards:
         bank.flagged = flagged
         return judged
 
-    def _early(self, index: int) -> list[Finding]:
-        """Findings of a window still open: counts only grow, so they stand when it closes (unless corrected)."""
+    def _early(self, index: int, newest_s: int) -> list[Finding]:
+        """Findings of a window still open: counts only grow, so they stand when it closes (unless corrected). They bear the newest event's time."""
         window = window_at(index, self._window_s, self.city.timezone)
         cells = self._open[index]
         known = index - self._first >= self.city.detection.history_s // self._window_s
@@ -221,7 +222,8 @@ class Shards:
             table = self._judge.judge(bank, verdict, cells, known=known)
             found.append(table.where(table.recurrence_s >= SAY_AGAIN_RATIO * cells.said[table.rows]))
         table = Judged.joined(found)
-        findings = self._found(table, window, early=True)
+        at_s = min(max(newest_s, window.start_s), window.start_s + self._window_s)
+        findings = [msgspec.structs.replace(f, at_s=at_s) for f in self._found(table, window, early=True)]
         for finding in findings:
             row = self._layout.area_at[finding.area] * len(self._layout.signals) + self._layout.signal_at[finding.signal]
             cells.said[row] = finding.recurrence_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -16,7 +16,7 @@ from streams.core.decide import Decide
 from streams.core.journal import pack
 from streams.core.pipeline import Scorer
 from streams.loading import flat_city
-from streams.model import DAY_S, MINUTE_S, Alert, Closed, Counts, Finding, Span, Transition
+from streams.model import DAY_S, MINUTE_S, Closed, Counts, Finding, Span
 from streams.settings import City, Detection
 from streams.shells import csvcounts
 from streams.shells.bar import bar
@@ -101,36 +101,34 @@ def backtest_counts(
     if not score_all:
         city = structs.replace(city, detection=structs.replace(city.detection, rest_every_s=REST_WINDOWS * plan.window_s))
     count, writer = _Count(), RunWriter(out, city, shift_s=plan.shift_s)
-    scorer = Scorer(city)
-    decide = Decide(city, scorer.shards)
-    first_s = end_s = None
-    seq = 0
+    first_s, last_s = min(table.cells)[0], max(table.cells)[0]
     with bar("scoring", len(table.cells)) as moved:
         done = 0
-        for counts in _journal(city, table, plan):
-            end_s = counts.spans[0].watermark_s
-            first_s = end_s - plan.window_s if first_s is None else first_s
-            batch = _apply(scorer, decide, counts, seq)
-            seq += len(batch.transitions)
+        for counts, batch in _score(city, _journal(city, table, plan)):
             for sink in (count, writer):
                 sink.write(batch)
             done += len(counts.n) // 4
             moved(done)
     writer.close()
-    assert first_s is not None
-    assert end_s is not None
+    series = len(table.areas) * len(table.signals)
+    return _figures(city, first_s, last_s // plan.window_s * plan.window_s + plan.window_s, series, count)
+
+
+def _figures(city: City, first_s: int, end_s: int, series: int, count: _Count, rejected: dict[str, int] | None = None) -> Figures:
     days = (end_s - first_s) / DAY_S
+    detection = city.detection
     return Figures(
         days=round(days, 3),
-        windows=(end_s - first_s) // plan.window_s,
-        series=len(table.areas) * len(table.signals),
-        window_s=plan.window_s,
-        durations_s=plan.durations_s,
-        missing=plan.missing,
+        windows=(end_s - first_s) // detection.window_s,
+        series=series,
+        window_s=detection.window_s,
+        durations_s=detection.durations_s,
+        missing=detection.missing,
         transitions=count.transitions,
         alerts=count.alerts,
         incidents=len(count.incidents),
-        alerts_per_day=round(count.alerts / days, 4),
+        alerts_per_day=round(count.alerts / days, 4) if days else 0.0,
+        rejected=rejected or {},
     )
 
 
@@ -163,17 +161,17 @@ def _cells(start_s: int, counts: Mapping[tuple[str, str], int], areas: Mapping[s
     )
 
 
-def _apply(scorer: Scorer, decide: Decide, counts: Counts, seq: int) -> Batch:
-    scored = scorer.apply(counts)
-    transitions: list[Transition] = []
-    alerts: dict[str, Alert] = {}
-    records: list[Finding | Closed] = [*scored.findings, *scored.closed]
-    for record in records:
-        decided = decide.apply(record)
-        transitions += decided.transitions
-        alerts |= {alert.id: alert for alert in decided.alerts}
-    numbered = tuple(enumerate(transitions, seq + 1))
-    return Batch(scores=scored.scores, transitions=numbered, alerts=tuple(alerts.values()))
+def _score(city: City, journal: Iterable[Counts]) -> Iterator[tuple[Counts, Batch]]:
+    """Each record of a journal in memory with what score and decide make of it."""
+    scorer = Scorer(city)
+    decide = Decide(city, scorer.shards)
+    seq = 0
+    for counts in journal:
+        scored = scorer.apply(counts)
+        records: list[Finding | Closed] = [*scored.findings, *scored.closed]
+        transitions = [step for record in records for step in decide.apply(record).transitions]
+        yield counts, Batch(scores=scored.scores, transitions=tuple(enumerate(transitions, seq + 1)))
+        seq += len(transitions)
 
 
 def backtest_records(city: City, stretch: Stretch, out: Path) -> Figures:
@@ -190,17 +188,5 @@ def backtest_records(city: City, stretch: Stretch, out: Path) -> Figures:
         finally:
             writer.close()
             store.close()
-    days = (stretch.end_s - stretch.first_s) / DAY_S
-    return Figures(
-        days=round(days, 3),
-        windows=(stretch.end_s - stretch.first_s) // city.detection.window_s,
-        series=len(city.areas) * len(city.signals),
-        window_s=city.detection.window_s,
-        durations_s=city.detection.durations_s,
-        missing=city.detection.missing,
-        transitions=count.transitions,
-        alerts=count.alerts,
-        incidents=len(count.incidents),
-        alerts_per_day=round(count.alerts / days, 4) if days else 0.0,
-        rejected=engine.meter.rejected(),
-    )
+    series = len(city.areas) * len(city.signals)
+    return _figures(city, stretch.first_s, stretch.end_s, series, count, engine.meter.rejected())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
@@ -74,7 +75,10 @@ def demo(  # noqa: PLR0913 - one parameter a flag
 ) -> None:
     """Play a city's recorded or simulated days, tell each alert in a line, and serve the feed."""
     from streams.shells import demo as shell
+    from streams.shells.telemetry import set_up
 
+    set_up()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leaves no throw-away folder behind
     options = shell.Options(
         once=once,
         json=json,

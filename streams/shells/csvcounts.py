@@ -19,6 +19,7 @@ STEPS_S = (WEEK_S, DAY_S, 12 * HOUR_S, 6 * HOUR_S, 3 * HOUR_S, 2 * HOUR_S, HOUR_
 DURATIONS = {HOUR_S: (1, 3, 12, 24, 72, 168), DAY_S: (1, 2, 3, 7, 14), WEEK_S: (1, 2, 3)}
 COUNT_MAX = 2**31 - 1
 SERIES_MAX = 1_000_000
+WINDOWS_MAX = 1_000_000
 ALL = "all"
 
 Missing = Literal["zero", "gap"]
@@ -88,6 +89,11 @@ def plan(table: Table, *, window_s: int | None, durations_s: Sequence[int] = (),
     """
     times = sorted({time for time, _, _ in table.cells})
     window_s = window_s or _spacing(times)
+    if (times[-1] - times[0]) // window_s > WINDOWS_MAX:
+        years = (datetime.fromtimestamp(at_s, UTC).year for at_s in (times[0], times[-1]))
+        raise CountsFileError(
+            f"the times reach from {' to '.join(map(str, years))}, more than {WINDOWS_MAX} windows of {window_s} s; correct them or give a wider --window"
+        )
     if not durations_s:
         windows = DURATIONS.get(window_s) or tuple(n for n in (1, 3, 12, 24, 72, 168) if n * window_s <= WEEK_S)
         durations_s = [n * window_s for n in windows]

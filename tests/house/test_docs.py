@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import typer
 
+from sinks.metrics import CATALOGUE
 from streams.core.lifecycle import TRANSITION_REASONS
 from streams.model import REASONS
 from streams.shells import cli
@@ -92,6 +93,17 @@ def test_every_reason_is_in_the_manual():
     operating, api = (ROOT / "docs" / "operating.md").read_text(), (ROOT / "docs" / "api.md").read_text()
     assert [reason for reason in REASONS if f"`{reason}`" not in operating] == []
     assert [reason for reason in TRANSITION_REASONS if f"`{reason}`" not in api] == []
+
+
+def test_every_metric_is_in_the_manual():
+    text = (ROOT / "docs" / "operating.md").read_text()
+    assert [metric.name for metric in CATALOGUE if f"`{metric.name}`" not in text] == []
+
+
+def test_modules_to_be_run_by_hand_are_named_and_exist():
+    named = {name for page in PAGES for line in code_of(page.read_text()) for name in re.findall(r"python -m (load_tests\.\w+)", line)}
+    scripts = {f"load_tests.{path.stem}" for path in (ROOT / "load_tests").glob("*.py") if '__name__ == "__main__"' in path.read_text()}
+    assert named == scripts
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

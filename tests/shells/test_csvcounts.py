@@ -105,6 +105,12 @@ def test_where_no_window_fits_it_must_be_given(tmp_path: Path, text: str, words:
     assert plan(found, window_s=HOUR_S).window_s == HOUR_S
 
 
+def test_a_time_far_away_is_no_reason_to_score_for_ever(tmp_path: Path):
+    found = table(tmp_path, "time,count\n2015-01-05T10,1\n2015-01-05T11,1\n9015-01-05T11,1\n")
+    with pytest.raises(CountsFileError, match="from 2015 to 9015, more than 1000000 windows of 3600 s; correct them"):
+        plan(found, window_s=None)
+
+
 def test_durations_follow_from_the_window_or_are_whole_multiples(tmp_path: Path):
     found = table(tmp_path, days(1, 2, 3))
     assert [d // DAY_S for d in plan(found, window_s=None).durations_s] == [1, 2, 3, 7, 14]

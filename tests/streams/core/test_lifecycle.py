@@ -213,7 +213,7 @@ def test_what_the_long_durations_remember_neither_keeps_open_nor_raises_again() 
 def test_leftover_that_went_dark_was_not_calm() -> None:
     story = Story()
     story.hours({"d1a/flood": "3" + "~" * 12})
-    assert story.hours({"d1a/flood": "xs"}) == []
+    assert story.hours({"d1a/flood": "x" * 30 + "s"}) == []
 
 
 def test_slow_alert_that_turns_fast_is_judged_as_fast() -> None:
@@ -224,13 +224,20 @@ def test_slow_alert_that_turns_fast_is_judged_as_fast() -> None:
 def test_leftover_raises_again_once_it_was_calm() -> None:
     story = Story()
     story.hours({"d1a/flood": "3" + "~" * 13})
-    assert story.hours({"d1a/flood": ".s"}) == ["16 none->open raised!"]
+    assert story.hours({"d1a/flood": "." * 24 + "s"}) == ["39 none->open raised!"]
+
+
+def test_leftover_that_was_not_found_for_a_night_was_not_calm() -> None:
+    # a long duration speaks only in hours in which something comes in
+    story = Story()
+    story.hours({"d1a/flood": "3" + "~" * 12})
+    assert story.hours({"d1a/flood": ("." * 12 + "s") * 4}) == []
 
 
 def test_slow_alert_is_judged_by_the_durations_that_raised_it() -> None:
     story = Story()
     assert story.hours({FIRE: "s" * 40}) == ["1 none->open raised!"]
-    assert story.hours({FIRE: "." * 12}) == ["52 open->cleared calm"]
+    assert story.hours({FIRE: "." * 24}) == ["64 open->cleared calm"]
 
 
 # flapping

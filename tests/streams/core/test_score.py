@@ -143,6 +143,7 @@ def test_an_early_finding_comes_before_the_window_closes_and_is_confirmed() -> N
     now_s = 7 * DAY_S
     early = scorer.apply(record([(now_s // 60 + 7, "D1a", "fire", 30)], now_s + 60)).findings
     assert {(f.area, f.early) for f in early} == {("D1", True), ("D1a", True)}
+    assert {f.at_s for f in early} == {now_s + 60}
     again = scorer.apply(record([(now_s // 60 + 8, "D1a", "fire", 1)], now_s + 120)).findings
     assert again == ()  # not ten times rarer: nothing new to say
     closed = scorer.apply(record([], now_s + HOUR_S)).findings
