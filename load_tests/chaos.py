@@ -101,7 +101,7 @@ class Town:
     def _launch(self, until: float) -> int:
         """One start; its port, or 0 when it was killed before it answered."""
         command = [sys.executable, "-m", "streams.shells.cli", "up", "--embedded", "--city", str(self._settings)]
-        command += ["--state", str(self.folder / "state"), "--out", str(self.folder / "out"), "--port", "0"]
+        command += ["--state", str(self.folder / "state"), "--out", str(self.folder / "out"), "--port", "0", "--checkpoint-every", "2"]
         path = self.folder / "log.ndjson"
         before = path.stat().st_size if path.exists() else 0
         with path.open("ab") as log:

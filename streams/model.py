@@ -239,7 +239,7 @@ class Member(Struct, frozen=True):
 
 
 class Alert(Struct, frozen=True):
-    """An incident a person should look at. ``area`` is the lowest area that covers its members."""
+    """An incident a person should look at. ``area`` is the lowest area that accounts for what its members saw."""
 
     id: str
     area: str

@@ -14,6 +14,7 @@ from streams.core.budget import Budget
 from streams.core.incidents import Incident, Relations, Series, opened
 from streams.core.lifecycle import FINAL, NEXT, RANK, TRANSITION_REASONS, Case, Limits, Step, clears_words
 from streams.core.muting import Silence, ended, muted_by
+from streams.core.whereabouts import whereabouts
 from streams.model import Alert, Command, Finding, Transition
 from streams.settings import City
 
@@ -160,7 +161,7 @@ class Alerts:
             seq=incident.seq,
             at_s=at_s,
             onset_s=incident.onset_s,
-            area=incident.area,
+            area=self.whereabouts(incident),
             signals=tuple(incident.signals),
             from_state=incident.state,
             to_state=step.state,
@@ -192,7 +193,11 @@ class Alerts:
     def view(self, incident: Incident) -> Alert:
         """What people see of it now."""
         case = self._case(incident, Touch(), self._memory.taken_to_s, 0.0)
-        return incident.alert(clears_words(case, self.limits, incident.due_s))
+        return incident.alert(self.whereabouts(incident), clears_words(case, self.limits, incident.due_s))
+
+    def whereabouts(self, incident: Incident) -> str:
+        """The area an alert is said to be in: the lowest that accounts for it."""
+        return whereabouts(incident.tracks.values(), self.relations)
 
     def unmute(self, at_s: int, out: Out) -> None:
         """Look again at the alerts whose notification was withheld: where nothing withholds it any more, it is given once."""

@@ -48,7 +48,7 @@ class Incident(Struct):
 
     id: str
     lead: Series
-    area: str
+    area: str  # the lowest that covers all its series
     onset_s: int
     bar_s: float  # the raise threshold it was raised with: a provisional alert is confirmed by the same
     due_s: int  # provisional: end of the window it waits for
@@ -86,13 +86,13 @@ class Incident(Struct):
         hour = now_s // HOUR_S
         self.peaks[hour] = max(fresh_s, self.peaks.get(hour, 0.0))
 
-    def alert(self, clears: str) -> Alert:
-        """What people see of it."""
+    def alert(self, place: str, clears: str) -> Alert:
+        """What people see of it; ``place``: the area it is said to be in."""
         ordered = sorted(self.tracks.values(), key=_leading_first)
         lead = ordered[0]
         return Alert(
             id=self.id,
-            area=self.area,
+            area=place,
             signals=tuple(self.signals),
             state=self.state,
             band=lead.band,

@@ -111,7 +111,8 @@ def backtest_counts(
             moved(done)
     writer.close()
     series = len(table.areas) * len(table.signals)
-    return _figures(city, first_s, last_s // plan.window_s * plan.window_s + plan.window_s, series, count)
+    windows = (last_s - first_s) // plan.window_s + 1
+    return _figures(city, first_s, first_s + windows * plan.window_s, series, count)
 
 
 def _figures(city: City, first_s: int, end_s: int, series: int, count: _Count, rejected: dict[str, int] | None = None) -> Figures:

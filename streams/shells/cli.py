@@ -104,6 +104,7 @@ def up(
     follow: Annotated[list[str] | None, typer.Option(help="SOURCE=FILE of JSON lines that is being written; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="Also write alerts.ndjson and scores.csv into this folder.")] = None,
     no_clickhouse: Annotated[bool, typer.Option("--no-clickhouse", help="Do without the chDB tables.")] = False,
+    checkpoint_every: Annotated[int, typer.Option(min=1, help="Seconds between snapshots: so much is replayed after a kill.")] = 120,
 ) -> None:
     """Run for good: POST /ingest/{source} takes records in, the page at / shows alerts. SIGTERM stops it, kill -9 loses nothing."""
     from streams.shells import embedded as shell
@@ -116,7 +117,7 @@ def up(
     loaded = _city(city)
     followed = [_followed(pair, sorted(loaded.sources)) for pair in follow or []]
     set_up()
-    raise typer.Exit(shell.run(loaded, shell.Options(state, port, followed, out, not no_clickhouse)))
+    raise typer.Exit(shell.run(loaded, shell.Options(state, port, followed, out, not no_clickhouse, checkpoint_every)))
 
 
 @app.command(epilog="Example: tocsin backtest --counts complaints.csv --out run/ --budget 0.5")

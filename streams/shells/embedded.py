@@ -27,7 +27,6 @@ from streams.shells.retention import Retention, prune
 from streams.shells.serve import Server
 
 IDLE_WAIT_S = 0.05
-CHECKPOINT_EVERY_S = 30
 BEHIND_MAX = 1_000
 """Journal records that may wait before followed files are left alone."""
 
@@ -42,7 +41,7 @@ class Options(NamedTuple):
     follow: Sequence[tuple[str, Path]] = ()
     out: Path | None = None
     clickhouse: bool = True
-    checkpoint_every_s: int = CHECKPOINT_EVERY_S
+    checkpoint_every_s: int = 120
 
 
 def run(city: City, options: Options) -> int:
@@ -73,15 +72,17 @@ def run(city: City, options: Options) -> int:
 def _loop(opened: Opened, followers: Sequence[Follower], stop: threading.Event, options: Options) -> int:
     engine = opened.engine
     checkpoint_at = time.monotonic() + options.checkpoint_every_s
-    waiting = False
+    looked_s, waiting = 0, False
     while not stop.is_set():
         now_s = _now_s()
         try:
             busy = False
             if engine.behind < BEHIND_MAX:
                 busy = sum(follower.poll(now_s) for follower in followers) > 0
-            engine.idle(now_s)
-            engine.tick(now_s)
+            if now_s != looked_s:  # the clock's part, once a second
+                looked_s = now_s
+                engine.idle(now_s)
+                engine.tick(now_s)
             busy |= engine.pump(now_s)
             if time.monotonic() >= checkpoint_at:
                 engine.checkpoint(now_s)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+import zlib
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -21,10 +22,10 @@ from streams.core.intake import Folded, Intake, Raw
 from streams.core.journal import decode
 from streams.core.pipeline import Scorer
 from streams.core.score import Tally
-from streams.model import DAY_S, MINUTE_S, Alert, Closed, Command, Counts, Finding, Scores, Tick, Transition
+from streams.model import DAY_S, Alert, Closed, Command, Counts, Finding, Scores, Tick, Transition
 from streams.settings import City
 from streams.shells.meter import Meter
-from streams.shells.store import FilePosition, Snapshot, Store
+from streams.shells.store import FilePosition, Snapshot, Store, StoreError
 
 COUNTS_A_STEP = 64
 FINDINGS_A_STEP = 10_000
@@ -52,10 +53,19 @@ class Mark(Struct, array_like=True):
 
 
 class State(Struct, array_like=True):
-    """A snapshot's record."""
+    """A snapshot's record: mostly numbers that compress well."""
 
     scorer: bytes
     decide: bytes
+
+    def packed(self) -> bytes:
+        """For keeping."""
+        return zlib.compress(msgspec.msgpack.encode(self), 1)
+
+    @classmethod
+    def unpacked(cls, record: bytes) -> State:
+        """Back from what was kept."""
+        return msgspec.msgpack.decode(zlib.decompress(record), type=cls)
 
 
 class Engine:
@@ -287,7 +297,7 @@ class Engine:
         lateness. While history is being loaded the clock says nothing: it is then advanced, after a longer wait, up to
         the newest watermark of the others, so a source that pauses does not make its own later records late.
         """
-        recent, moved = self._recent(now_s), 0
+        recent, moved, window_s = self._recent(now_s), 0, self.city.detection.window_s
         with self._intake_mutex:
             for raw in self.city.raws:
                 name, partition = raw.removeprefix("raw.").rsplit("/", 1)
@@ -297,7 +307,7 @@ class Engine:
                     continue
                 others = [other.watermark_s for key, other in self._marks.items() if key != raw]
                 target_s = now_s - source.allowed_lateness_s if recent else max(others, default=0)
-                if target_s < mark.watermark_s + MINUTE_S:
+                if target_s // window_s <= mark.watermark_s // window_s:  # would close no window
                     continue
                 self._committed(lambda name=name, n=int(partition), at=target_s: self._intake.idle(name, n, at), now_s)  # type: ignore[misc]
                 moved += 1
@@ -314,13 +324,16 @@ class Engine:
         if self._pending is not None or at == self._snapshot_seq:
             return False
         state = State(self._scorer.snapshot(), self._decide.snapshot())
-        self.store.put_snapshot(Snapshot(*at, msgspec.msgpack.encode(state)), now_s)
+        self.store.put_snapshot(Snapshot(*at, state.packed()), now_s)
         self._snapshot_seq = at
         return True
 
     def recover(self, now_s: int) -> None:
         """Take up where the folder stands: the newest snapshot; what the journals hold behind it, ``pump`` replays. In a new folder,
         journal the configuration first.
+
+        Raises:
+            StoreError: the snapshot was written by another release, or is damaged.
         """
         if self.store.newest("counts") == 0:
             command = configure_command(self.city, id="configure-1", time_s=now_s, actor="tocsin")
@@ -330,9 +343,14 @@ class Engine:
         self._restore_intake()
         snapshot = self.store.newest_snapshot()
         if snapshot is not None:
-            state = msgspec.msgpack.decode(snapshot.record, type=State)
-            self._scorer.restore(state.scorer)
-            self._decide.restore(state.decide)
+            try:
+                state = State.unpacked(snapshot.record)
+                self._scorer.restore(state.scorer)
+                self._decide.restore(state.decide)
+            except (ValueError, zlib.error) as error:
+                raise StoreError(
+                    f"{self.store.folder}: the newest snapshot cannot be used ({error}); start the release that wrote it, or give an empty folder"
+                ) from None
             self._scored_seq, self._decided_seq, self._rejected_seq = self._snapshot_seq = snapshot[:3]
 
     def _restore_intake(self) -> None:

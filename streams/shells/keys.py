@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -65,14 +66,18 @@ def key_id(key: bytes) -> str:
 
 
 def _write_private(path: Path, data: bytes) -> None:
-    """Write whole or not at all, for the owner only: a start that is killed here leaves no half a key."""
-    temporary = path.with_name(path.name + ".new")
+    """Make the file whole and for its owner only, unless another process has just made it."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(temporary)
+    finally:
+        temporary.unlink()
 
 
 def _refuse_open(path: Path) -> None:

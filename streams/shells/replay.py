@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 from msgspec import Struct
 
 from sinks.base import Batch
@@ -144,7 +143,7 @@ def _start(store: Store) -> _Start:
     snapshot: Snapshot | None = store.oldest_snapshot()
     if snapshot is None:
         raise ReplayError(f"{store.folder}: the journals were cut and no snapshot is left to begin from")
-    return _Start(snapshot.counts_seq, snapshot.findings_seq, msgspec.msgpack.decode(snapshot.record, type=State))
+    return _Start(snapshot.counts_seq, snapshot.findings_seq, State.unpacked(snapshot.record))
 
 
 def _findings(store: Store, seq: int) -> Iterator[tuple[int, bytes]]:

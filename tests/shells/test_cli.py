@@ -159,3 +159,20 @@ def test_backtest_and_version_report_as_json(tmp_path: Path):
     assert orjson.loads(done.stdout)["window_s"] == 86_400
     assert (tmp_path / "out" / "scores.csv").exists()
     assert "version" in orjson.loads(tocsin("version", "--json").stdout)
+
+
+def test_installed_packages_may_add_commands(here: Callable[..., Done], monkeypatch: pytest.MonkeyPatch):
+    def greet(name: str) -> None:
+        """Greet."""
+        typer.echo(f"hello {name}")
+
+    class Point:
+        name = "greet"
+
+        def load(self) -> Callable[[str], None]:
+            return greet
+
+    registered = list(app.registered_commands)
+    monkeypatch.setattr("streams.shells.cli.entry_points", lambda group: [Point()] if group == "tocsin.commands" else [])
+    assert here("greet", "Boston").stdout == "hello Boston\n"
+    app.registered_commands[:] = registered

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from sinks.base import Batch, SinkError
-from streams.core.journal import decode
+from streams.core.journal import decode, unpack
 from streams.model import DAY_S, HOUR_S, Closed, Command, Counts, Finding, Tick
 from streams.settings import City
 from streams.shells.engine import Engine, Ingested
-from streams.shells.store import FilePosition, Store
+from streams.shells.store import FilePosition, Store, StoreError
 from tests.shells.small import START_S, days, payload, small_city
 
 KEY = bytes(range(32))
@@ -250,3 +252,36 @@ def test_a_file_position_is_committed_with_its_lines(one: World):
     one.engine.ingest_lines("hotline", [], START_S, position._replace(position=11))
     one.kill()
     assert one.engine.file_position("digest") == position._replace(position=11)
+
+
+def test_many_threads_may_bring_records_while_the_pump_runs(one: World):
+    records = days(2, per_hour=20)
+    parts = [records[i::8] for i in range(8)]
+    done = threading.Event()
+
+    def bring(part: Sequence[tuple[int, bytes]]) -> int:
+        return sum(one.engine.ingest("hotline", [data], NOW_S).accepted for _, data in part)
+
+    def pump() -> None:
+        while not done.is_set() or one.engine.behind:
+            one.engine.pump(NOW_S)
+
+    with ThreadPoolExecutor(9) as pool:
+        pumping = pool.submit(pump)
+        brought = sum(pool.map(bring, parts))
+        done.set()
+        pumping.result(timeout=30)
+    assert brought == len(records)
+    counts = [record for _, data in one.store.counts_after(1, 100_000) if isinstance(record := decode(data), Counts)]
+    assert sum(int(unpack(record).n.sum()) for record in counts if not record.rollup) == len(records)
+    spans = sorted((record.spans[0].from_offset, record.spans[0].to_offset) for record in counts if not record.rollup)
+    assert spans == [(i, i + 1) for i in range(len(records))]
+
+
+def test_a_snapshot_of_another_release_is_told_in_a_line(one: World):
+    one.feed(days(1))
+    one.engine.drain(NOW_S)
+    one.engine.checkpoint(NOW_S)
+    one.store.delete("UPDATE snapshots SET record = x'00'")
+    with pytest.raises(StoreError, match=r"the newest snapshot cannot be used .* start the release that wrote it"):
+        one.engine.recover(NOW_S)

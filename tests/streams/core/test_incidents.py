@@ -70,7 +70,8 @@ def test_what_lies_above_leads_whatever_the_codes() -> None:
     upside_down = City("u", "U", "UTC", areas, {}, (Signal("fire", "Fire", "fire"),), {}, DETECTION)
     decide, end_s = Decide(upside_down, ("z",)), START_S + HOUR_S
     for number, area in enumerate("wxy"):
-        decide.apply(msgspec.structs.replace(finding(area, "fire", "0", end_s, number), shard="z"))
+        seen = finding({"y": "d1"}.get(area, "d1a"), "fire", "0", end_s, number)
+        decide.apply(msgspec.structs.replace(seen, area=area, shard="z"))
     (alert,) = decide.apply(Closed("z", end_s, 3)).alerts
     assert (alert.area, len(alert.members), alert.id) == ("y", 3, alert_id("y", "fire", START_S))
 
