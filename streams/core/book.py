@@ -26,6 +26,7 @@ class Past(Struct):
     until_calm: bool  # what is left of the ended alert must not raise the next one
     reference_s: float = 0.0  # resolved by a person: it must be ``worse_ratio`` times rarer to be raised before it was calm
     quiet_s: int = 0  # for how long nothing was found of it
+    memory_s: int = SLOW_HOLD_S  # longest duration that spoke of it: so long does what has ended go on showing
     calmed_s: tuple[int, ...] = ()  # when its last alerts cleared by themselves, at most ``FLAPS``
 
     def is_news(self, finding: Finding, limits: Limits) -> bool:
@@ -119,7 +120,16 @@ class Book:
             calmed_s = before.calmed_s if before else ()
             if incident.reason == "calm":
                 calmed_s = (*calmed_s, at_s)[-FLAPS:]
-            self._past[series] = Past(track.shard, at_s, track.window_end_s, incident.state == "cleared", resolved_s, 0, calmed_s)
+            memory_s = max((e.duration_s for e in track.evidence), default=SLOW_HOLD_S)
+            self._past[series] = Past(
+                shard=track.shard,
+                ended_s=at_s,
+                window_end_s=track.window_end_s,
+                until_calm=incident.state == "cleared",
+                reference_s=resolved_s,
+                memory_s=max(SLOW_HOLD_S, memory_s),
+                calmed_s=calmed_s,
+            )
         surplus = list(self._past)[: max(0, len(self._past) - past_max)]
         for series in surplus:
             del self._past[series]
@@ -128,8 +138,8 @@ class Book:
     def age(self, window: Aged, limits: Limits) -> None:
         """A window has been taken up: see which remembered series have become calm, forget those that no longer matter.
 
-        Without a finding the fresh durations are calm. The long ones speak only when something comes in, so they are when nothing was
-        found for ``SLOW_HOLD_S``.
+        Without a finding the fresh durations are calm. The long ones speak only when something comes in, so they are calm when nothing
+        was found for as long as they reach back.
         """
         for series, past in list(self._past.items()):
             finding = window.found.get(series)
@@ -137,7 +147,7 @@ class Book:
                 continue
             past.reference_s *= finding is not None and finding.fresh_recurrence_s >= limits.clear_s
             past.quiet_s = past.quiet_s + window.window_s if finding is None else 0
-            past.until_calm &= past.quiet_s < SLOW_HOLD_S if finding is None else finding.recurrence_s >= limits.clear_s
+            past.until_calm &= past.quiet_s < past.memory_s if finding is None else finding.recurrence_s >= limits.clear_s
             if not past.until_calm and past.ended_s < window.end_s - FLAP_SPAN_S:
                 del self._past[series]
 

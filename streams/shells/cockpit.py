@@ -44,7 +44,7 @@ def _exposition(opened: Opened, metrics: Metrics, now_s: int) -> bytes:
     metrics.open_alerts(Counter(held.alert.band for held in opened.feed.open_alerts()))
     metrics.feed(feed.subscribers, feed.dropped, feed.resets)
     lags: dict[str, int] = {}
-    for raw, watermark_s in engine.watermarks().items():
+    for raw, watermark_s in engine.desk.watermarks().items():
         source = raw.removeprefix("raw.").rsplit("/", 1)[0]
         lags[source] = max(lags.get(source, 0), now_s - watermark_s)
     for source, lag_s in lags.items():

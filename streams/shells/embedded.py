@@ -54,7 +54,7 @@ def run(city: City, options: Options) -> int:
     opened = Opened(city, options.state, durability="full", now_s=_now_s(), sinks=_sinks(city, options), metrics=metrics)
     try:
         token = load_token(options.state)
-        followers = [Follower(opened.engine, source, path, opened.key) for source, path in options.follow]
+        followers = [Follower(opened.engine.desk, opened.store, source, path, opened.key) for source, path in options.follow]
         server = Server(build_app(opened, token=token, now_s=_now_s), options.port)
         log.info("up", url=server.url, city=city.name, configuration=city.config_version, token_file=str(token_file(options.state)))
         try:
@@ -81,7 +81,8 @@ def _loop(opened: Opened, followers: Sequence[Follower], stop: threading.Event, 
                 busy = sum(follower.poll(now_s) for follower in followers) > 0
             if now_s != looked_s:  # the clock's part, once a second
                 looked_s = now_s
-                engine.idle(now_s)
+                if engine.behind < BEHIND_MAX:  # what we put off ourselves is not idle
+                    engine.desk.idle(now_s, unread={follower.source for follower in followers if not follower.at_end})
                 engine.tick(now_s)
             busy |= engine.pump(now_s)
             if time.monotonic() >= checkpoint_at:

@@ -7,41 +7,38 @@ whenever the process is killed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
-from streams.shells.store import FilePosition
+from streams.shells.desk import Desk
+from streams.shells.store import FilePosition, Store
 
 CHUNK_BYTES = 1 << 20
 HEAD_BYTES = 1024
 SIBLINGS_MAX = 1000
 
 
-class Ingest(Protocol):
-    """The part of the engine that a follower needs."""
-
-    def ingest_lines(self, source: str, lines: Sequence[bytes], append_s: int, position: FilePosition) -> object: ...
-
-    def file_position(self, path: str) -> FilePosition | None: ...
-
-    def put_file_position(self, position: FilePosition) -> None: ...
-
-
 class Follower:
     """Reads one file. ``poll`` takes in at most one chunk and says how many bytes that were."""
 
-    def __init__(self, engine: Ingest, source: str, path: Path, key: bytes) -> None:
+    def __init__(self, desk: Desk, store: Store, source: str, path: Path, key: bytes) -> None:
         self.source = source
         self.path = path
         self.lost_files = 0  # rotated away before their end was read
-        self._engine = engine
+        self.at_end = False  # nothing was left to read when it was looked at last
+        self._desk = desk
+        self._store = store
         self._key = key
         self._name = self._digest(str(path.resolve()).encode()).hex()
-        self._at = engine.file_position(self._name)
+        self._at = store.file_position(self._name)
 
     def poll(self, now_s: int) -> int:
         """Take in the next whole lines; 0 when there are none yet, or no file."""
+        taken = self._poll(now_s)
+        self.at_end = not taken
+        return taken
+
+    def _poll(self, now_s: int) -> int:
         try:
             inode = self.path.stat().st_ino
         except FileNotFoundError:
@@ -71,7 +68,10 @@ class Follower:
         except FileNotFoundError:
             return 0
         if length:
-            self._engine.ingest_lines(self.source, lines, now_s, at)
+            if lines:
+                self._desk.ingest(self.source, lines, now_s, position=at)
+            else:
+                self._store.put_file_position(at)
             self._at = at
         return length
 
@@ -96,7 +96,7 @@ class Follower:
 
     def _restart(self, inode: int) -> None:
         self._at = FilePosition(self._name, inode, b"", 0)
-        self._engine.put_file_position(self._at)
+        self._store.put_file_position(self._at)
 
     def _sibling(self, inode: int) -> Path | None:
         """Where the file of this inode went: log rotation renames inside the folder. Another file may have been given its inode."""

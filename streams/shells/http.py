@@ -61,7 +61,7 @@ def _take(engine: Engine, source: str, media: str, body: bytes, now_s: Callable[
     if engine.behind > BEHIND_MAX:
         raise _busy(f"more than {BEHIND_MAX} journal records wait to be scored; try again later")
     try:
-        taken = engine.ingest(source, payloads, now_s())
+        taken = engine.desk.ingest(source, payloads, now_s())
     except sqlite3.Error:
         raise _busy("the records were not committed; send them again") from None
     return orjson.dumps(msgspec.to_builtins(taken))

@@ -66,8 +66,8 @@ def _advance(engine: Engine, chunk: Sequence[Record], now_s: int) -> int:
     with engine.store.transaction():  # a play that is broken off is thrown away: one commit a step is enough
         for source in sorted({record.source for record in chunk}):
             mine = [record for record in chunk if record.source == source]
-            engine.ingest(source, [record.payload for record in mine], [record.at_s for record in mine])
-        engine.idle(now_s)
+            engine.desk.ingest(source, [record.payload for record in mine], [record.at_s for record in mine])
+        engine.desk.idle(now_s)
         engine.drain(now_s)
         if engine.tick(now_s):
             engine.drain(now_s)

@@ -46,7 +46,7 @@ def test_a_sink_that_refuses_for_good_ends_the_process_with_its_reason(opened: O
         raise SinkError("no such table", retryable=False)
 
     monkeypatch.setattr(opened.feed, "write", refuse)
-    opened.engine.ingest("hotline", [data for _, data in days(1)], START_S + DAY_S)
+    opened.engine.desk.ingest("hotline", [data for _, data in days(1)], START_S + DAY_S)
     with capture_logs() as logs:
         assert loop(opened, threading.Event(), tmp_path) == 1
     assert logs[0]["event"] == "sink_refused"
@@ -66,7 +66,7 @@ def test_a_sink_that_is_away_is_logged_once_and_waited_for(opened: Opened, tmp_p
         stop.set()
 
     monkeypatch.setattr(opened.feed, "write", away)
-    opened.engine.ingest("hotline", [data for _, data in days(1)], START_S + DAY_S)
+    opened.engine.desk.ingest("hotline", [data for _, data in days(1)], START_S + DAY_S)
     with capture_logs() as logs:
         assert loop(opened, stop, tmp_path) == 0
     assert [entry["event"] for entry in logs] == ["sink_away", "sink_back"]
@@ -79,7 +79,7 @@ def test_the_loop_checkpoints_and_a_stop_settles(opened: Opened, tmp_path: Path,
     loop(opened, stop, tmp_path)
     monkeypatch.undo()
     assert len(kept) > 3
-    opened.engine.ingest("hotline", [data for _, data in days(1)], START_S + DAY_S)
+    opened.engine.desk.ingest("hotline", [data for _, data in days(1)], START_S + DAY_S)
     embedded._settle(opened)
     assert opened.engine.behind == 0
     snapshot = opened.store.newest_snapshot()
@@ -91,7 +91,7 @@ def test_the_feed_takes_up_its_alerts_and_its_history(tmp_path: Path):
     city = small_city(("hotline",))
     first = Opened(city, tmp_path, durability="off", now_s=START_S)
     for at, data in days(4, bursts=(60, 61)):
-        first.engine.ingest("hotline", [data], at)
+        first.engine.desk.ingest("hotline", [data], at)
     first.engine.drain(START_S + 4 * DAY_S)
     first.engine.checkpoint(START_S)
     last_id, alerts = first.feed.last_id, {held.alert.id for held in first.feed.open_alerts()}

@@ -12,7 +12,8 @@ from sinks.base import Batch, SinkError
 from streams.core.journal import decode, unpack
 from streams.model import DAY_S, HOUR_S, Closed, Command, Counts, Finding, Tick
 from streams.settings import City
-from streams.shells.engine import Engine, Ingested
+from streams.shells.desk import Ingested
+from streams.shells.engine import Engine
 from streams.shells.store import FilePosition, Store, StoreError
 from tests.shells.small import START_S, days, payload, small_city
 
@@ -61,7 +62,7 @@ class World:
         total = Ingested()
         for i in range(0, len(records), size):
             chunk = records[i : i + size]
-            taken = self.engine.ingest(source, [data for _, data in chunk], max(at for at, _ in chunk))
+            taken = self.engine.desk.ingest(source, [data for _, data in chunk], max(at for at, _ in chunk))
             total = Ingested(total.accepted + taken.accepted, total.duplicate + taken.duplicate, total.late + taken.late)
         return total
 
@@ -98,12 +99,12 @@ def test_records_become_alerts(one: World):
 
 def test_duplicates_and_rejections_are_counted_without_their_content(one: World):
     good = payload(1, START_S)
-    taken = one.engine.ingest("hotline", [good, good, b"[1]", payload(2, START_S, what="Petition"), b"{"], START_S)
+    taken = one.engine.desk.ingest("hotline", [good, good, b"[1]", payload(2, START_S, what="Petition"), b"{"], START_S)
     assert taken == Ingested(1, 1, 0, {"excluded_category": 1, "not_an_object": 1, "not_json": 1})
     assert one.engine.meter.rejected() == taken.rejected
     with pytest.raises(KeyError):
-        one.engine.ingest("nobody", [good], START_S)
-    assert one.engine.ingest("hotline", [], START_S) == Ingested()
+        one.engine.desk.ingest("nobody", [good], START_S)
+    assert one.engine.desk.ingest("hotline", [], START_S) == Ingested()
 
 
 def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path: Path):
@@ -135,13 +136,13 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(tmp_path: Path):
 
 def test_a_failed_commit_leaves_intake_as_it_was(one: World, monkeypatch: pytest.MonkeyPatch):
     first, second = payload(1, START_S), payload(2, START_S)
-    one.engine.ingest("hotline", [first], START_S)
+    one.engine.desk.ingest("hotline", [first], START_S)
     real = one.store.append_folded
     monkeypatch.setattr(one.store, "append_folded", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        one.engine.ingest("hotline", [second], START_S)
+        one.engine.desk.ingest("hotline", [second], START_S)
     monkeypatch.setattr(one.store, "append_folded", real)
-    assert one.engine.ingest("hotline", [second, first], START_S) == Ingested(1, 1)
+    assert one.engine.desk.ingest("hotline", [second, first], START_S) == Ingested(1, 1)
     counts = [decode(data) for _, data in one.store.counts_after(1, 10)]
     spans = [record.spans[0] for record in counts if isinstance(record, Counts) and not record.rollup]
     assert [(span.from_offset, span.to_offset) for span in spans] == [(0, 1), (1, 3)], "no offset is skipped and none is taken twice"
@@ -201,43 +202,43 @@ def closed_to(world: World) -> int:
 
 def test_live_an_idle_source_does_not_hold_windows_back(two: World):
     now_s = START_S + 6 * HOUR_S
-    two.engine.idle(START_S)  # both are known from here on
-    two.engine.ingest("hotline", [payload(0, START_S + 60), payload(1, now_s - 60)], now_s)
+    two.engine.desk.idle(START_S)  # both are known from here on
+    two.engine.desk.ingest("hotline", [payload(0, START_S + 60), payload(1, now_s - 60)], now_s)
     assert closed_to(two) == 0, "the app has said nothing yet"
-    assert two.engine.idle(now_s) == 1
+    assert two.engine.desk.idle(now_s) == 1
     assert closed_to(two) == now_s - HOUR_S, "the hotline's own lateness still holds the last window"
-    assert two.engine.idle(now_s + 30) == 0
-    assert two.engine.ingest("app", [payload(9, now_s - 30)], now_s).late == 0
+    assert two.engine.desk.idle(now_s + 30) == 0
+    assert two.engine.desk.ingest("app", [payload(9, now_s - 30)], now_s).late == 0
 
 
 def test_loading_history_a_source_that_pauses_is_not_made_late(two: World):
     clock = START_S + 400 * DAY_S
-    two.engine.idle(clock)
+    two.engine.desk.idle(clock)
     hotline, app = days(2, seed=1), days(2, seed=2)
     half = len(app) // 2
     late = 0
     late += two.feed(hotline).late
     for wait in range(0, 600, 50):  # the app's file comes ten minutes after the hotline's
-        two.engine.idle(clock + wait)
-    late += two.engine.ingest("app", [data for _, data in app[:half]], clock + 600).late
+        two.engine.desk.idle(clock + wait)
+    late += two.engine.desk.ingest("app", [data for _, data in app[:half]], clock + 600).late
     for wait in range(600, 1400, 50):  # and pauses in the middle
-        two.engine.idle(clock + wait)
-    late += two.engine.ingest("app", [data for _, data in app[half:]], clock + 1400).late
+        two.engine.desk.idle(clock + wait)
+    late += two.engine.desk.ingest("app", [data for _, data in app[half:]], clock + 1400).late
     assert late == 0
     assert closed_to(two) > START_S + DAY_S
 
 
 def test_loading_history_a_source_that_never_comes_is_given_up(two: World):
     clock = START_S + 400 * DAY_S
-    two.engine.idle(clock)
+    two.engine.desk.idle(clock)
     two.feed(days(2))
     assert closed_to(two) == 0
-    two.engine.idle(clock + 901)
+    two.engine.desk.idle(clock + 901)
     assert START_S + 2 * DAY_S - 3 * HOUR_S <= closed_to(two) <= START_S + 2 * DAY_S, "only as far as the hotline has come, not to now"
 
 
 def test_a_source_whose_first_records_are_rubbish_does_not_begin_in_1970(one: World):
-    one.engine.ingest("hotline", [b"rubbish"], START_S)
+    one.engine.desk.ingest("hotline", [b"rubbish"], START_S)
     one.engine.drain(NOW_S)
     one.feed(days(1))
     one.engine.drain(NOW_S)
@@ -247,11 +248,22 @@ def test_a_source_whose_first_records_are_rubbish_does_not_begin_in_1970(one: Wo
 
 def test_a_file_position_is_committed_with_its_lines(one: World):
     position = FilePosition("digest", 1, b"", 10)
-    one.engine.ingest_lines("hotline", [payload(1, START_S)], START_S, position)
-    assert one.engine.file_position("digest") == position
-    one.engine.ingest_lines("hotline", [], START_S, position._replace(position=11))
+    one.engine.desk.ingest("hotline", [payload(1, START_S)], START_S, position=position)
+    assert one.store.file_position("digest") == position
     one.kill()
-    assert one.engine.file_position("digest") == position._replace(position=11)
+    assert one.store.file_position("digest") == position
+
+
+def test_after_a_start_a_source_has_its_time_before_it_is_idle(two: World):
+    now_s = START_S + 6 * HOUR_S
+    two.engine.desk.ingest("hotline", [payload(1, now_s)], now_s)
+    two.engine.desk.ingest("app", [payload(2, now_s - 5 * HOUR_S)], now_s - 5 * HOUR_S)
+    two.store.close()
+    two.open()
+    two.engine.recover(now_s + HOUR_S)  # down for an hour, and the app has more waiting in its file
+    assert two.engine.desk.idle(now_s + HOUR_S + 60) == 0
+    assert two.engine.desk.idle(now_s + HOUR_S + 130, unread={"app", "hotline"}) == 0
+    assert two.engine.desk.idle(now_s + HOUR_S + 130, unread={"app"}) == 1
 
 
 def test_many_threads_may_bring_records_while_the_pump_runs(one: World):
@@ -260,7 +272,7 @@ def test_many_threads_may_bring_records_while_the_pump_runs(one: World):
     done = threading.Event()
 
     def bring(part: Sequence[tuple[int, bytes]]) -> int:
-        return sum(one.engine.ingest("hotline", [data], NOW_S).accepted for _, data in part)
+        return sum(one.engine.desk.ingest("hotline", [data], NOW_S).accepted for _, data in part)
 
     def pump() -> None:
         while not done.is_set() or one.engine.behind:

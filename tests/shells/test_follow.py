@@ -26,7 +26,7 @@ class Town:
         self.store = Store(self.folder / "state", identity={}, durability="off")
         self.engine = Engine(small_city(), self.store, KEY)
         self.engine.recover(START_S)
-        self.follower = Follower(self.engine, "hotline", self.path, KEY)
+        self.follower = Follower(self.engine.desk, self.store, "hotline", self.path, KEY)
 
     def kill(self) -> None:
         self.store.close()
@@ -50,7 +50,7 @@ class Town:
 
     @property
     def taken(self) -> int:
-        return self.engine._intake.position("hotline", 0)
+        return self.engine.desk._intake.position("hotline", 0)
 
 
 @pytest.fixture

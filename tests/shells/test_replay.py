@@ -34,7 +34,7 @@ def live(folder: Path, out: Path, *, kills: int = 0, checkpoints: bool = False) 
             len(records) * part // parts // 5 * 5, len(records) * (part + 1) // parts // 5 * 5 if part < kills else len(records), 5
         ):
             chunk = records[i : i + 5]
-            engine.ingest("hotline", [data for _, data in chunk], chunk[-1][0])
+            engine.desk.ingest("hotline", [data for _, data in chunk], chunk[-1][0])
             if i % 3 == 0:
                 engine.pump(NOW_S)
             if checkpoints and i % 50 == 0:
