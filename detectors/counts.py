@@ -69,13 +69,16 @@ class Counts:
             flag_weight=params["flag_weight"],
             accept_blocks=int(params["accept_blocks"] or (21 if daily else 8)),
         )
-        self._rings = Rings(pool, kind, setup.durations, self.block, params["dispersion_weight"], params["dispersion_discount"])
+        self._rings = Rings(
+            pool, kind * 8 + setup.depth, setup.durations, self.block, params["dispersion_weight"], params["dispersion_discount"]
+        )
         self._at = -1  # block that self._now predicts
         self._last = -1  # window learned last
         self._seen = np.zeros(self._size, np.int64)  # blocks learned
         self._events = np.zeros(self._size)  # of the block so far
         self._exposure = np.zeros(self._size)
         self._least_p = np.ones(self._size)
+        self._flagged_before = np.zeros(self._size)  # 1 where the block before was flagged
         self._now = self._prediction(0.0)
         self._next = self._prediction(0.0)
 
@@ -104,8 +107,9 @@ class Counts:
         n = np.where(observed.present, observed.n, 0.0)
         mean = self._mean(window, self._every, observed)
         flagged = (p < self._flag_p) & (self._now["ready"] > 0)  # while it warms up a bank believes what it sees
+        doubtful = flagged | (self._least_p < self._flag_p) | (self._flagged_before > 0)
         predicted = np.where(mean > 0, n, 0.0)  # what nobody expected anything of cannot surprise later
-        self._rings.push(window.index, predicted, mean, self._now["q"], learn=self._seen >= self._dispersion_blocks, flagged=flagged)
+        self._rings.push(window.index, predicted, mean, self._now["q"], learn=self._seen >= self._dispersion_blocks, flagged=doubtful)
         weight = self._profile.weights(self._now["profile"], window, self._every)
         self._events += n
         self._exposure += np.where(observed.present, weight / self.block, 0.0)
@@ -128,6 +132,7 @@ class Counts:
             "events": self._events.copy(),
             "exposure": self._exposure.copy(),
             "least_p": self._least_p.copy(),
+            "flagged_before": self._flagged_before.copy(),
         }
         parts: dict[str, State] = {
             "now": self._now,
@@ -147,7 +152,8 @@ class Counts:
                 parts[part][name] = np.array(value)
         self._at, self._last = (int(v) for v in state["at"])
         self._seen = np.array(state["seen"], np.int64)
-        self._events, self._exposure, self._least_p = (np.array(state[k], float) for k in ("events", "exposure", "least_p"))
+        own = ("events", "exposure", "least_p", "flagged_before")
+        self._events, self._exposure, self._least_p, self._flagged_before = (np.array(state[k], float) for k in own)
         self._now, self._next = parts["now"], parts["next"]
         self._rate.restore(parts["rate"])
         self._profile.restore(parts["profile"])
@@ -175,6 +181,7 @@ class Counts:
         self._rate.update(self._events, self._exposure, self._rings.phi()[:, 0], year, flagged)
         self._profile.end_block()
         self._seen += learned
+        self._flagged_before = flagged.astype(float)
         self._events[:], self._exposure[:], self._least_p[:] = 0.0, 0.0, 1.0
         self._now = self._next
         self._next = self._prediction(year)

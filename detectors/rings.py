@@ -12,15 +12,16 @@ _PHI_START = 1.3  # dispersion believed before anything was seen
 _PHI_MAX = 50.0
 _SPARING = 5  # durations below so many windows learn their dispersion from every so-manieth one, when windows are many a day
 _CLIP = 4.0  # standard deviations, and
-_CLIP_EVENTS = 5.0  # events, beyond which a deviation adds no more to the dispersion: reports come in small clusters, outbreaks in large ones
+_CLIP_EVENTS = 5.0  # events, beyond which a deviation adds no more to the dispersion
+_OUTBREAK_EVENTS = (
+    10.0  # off the mark over about a day, and surprising: an outbreak. Fewer are a cluster, as reports come in, and dispersion
+)
 
 
 class Rings:
     """Observed and expected counts of the last L windows (L: the longest duration less one), and rolling sums over them."""
 
-    def __init__(
-        self, pool: Ints, kind: Ints, durations: tuple[int, ...], block: int, pool_weight: float, discount: float
-    ) -> None:
+    def __init__(self, pool: Ints, kind: Ints, durations: tuple[int, ...], block: int, pool_weight: float, discount: float) -> None:
         assert durations[0] == 1, f"the first duration is the window itself, not {durations[0]} windows"
         size = len(pool)
         self._pool, self._pools = pool, int(pool.max(initial=0)) + 1
@@ -31,6 +32,7 @@ class Rings:
         self._length = max(durations[-1] - 1, 1)
         self._pool_weight, self._discount = pool_weight, discount
         self._every = tuple(d * _SPARING if d < _SPARING < block else d for d in durations)
+        self._day = max(i for i, d in enumerate(durations) if i == 0 or d <= max(block, _SPARING))
         self._reach = np.array([d - 1 for d in durations])
         self._ring = np.zeros((2, self._length, size), np.float32)  # observed, expected
         self._sums = np.zeros((2, len(durations), size))  # over the last d - 1 windows
@@ -49,10 +51,12 @@ class Rings:
         return both[0].T, np.maximum(both[1].T, 0.0)
 
     def push(self, index: int, seen: Floats, expected: Floats, q: Floats, *, learn: Bools, flagged: Bools) -> None:
-        """Take a window in; now and then durations that end with it learn their dispersion, where ``learn`` and, unless little is amiss, not ``flagged``."""
+        """Take a window in; now and then durations that end with it learn their dispersion, where ``learn`` and, in an outbreak, not ``flagged``."""
+        excess = self._sums[0, self._day] + seen - self._sums[1, self._day] - expected
+        learn = learn & ~(flagged & (np.abs(excess) > _OUTBREAK_EVENTS))
         for i, every in enumerate(self._every):
             if (index + 1) % every == 0:
-                self._disperse(i, self._sums[0, i] + seen, self._sums[1, i] + expected, q, learn, flagged)
+                self._disperse(i, self._sums[0, i] + seen, self._sums[1, i] + expected, q, learn)
         pushed = np.stack((seen, expected)).astype(np.float32)
         leaving = self._ring[:, (self._at - self._reach[1:]) % self._length]
         self._sums[:, 1:] += np.subtract(pushed[:, None], leaving, dtype=np.float64)
@@ -98,9 +102,8 @@ class Rings:
         self._sums, self._scatter = np.array(state["sums"], float), np.array(state["scatter"], float)
         self._at = int(state["at"][0])
 
-    def _disperse(self, i: int, seen: Floats, expected: Floats, q: Floats, learn: Bools, flagged: Bools) -> None:
+    def _disperse(self, i: int, seen: Floats, expected: Floats, q: Floats, learn: Bools) -> None:
         mean = np.maximum(expected, 1e-9)
-        learn = learn & ~(flagged & (np.abs(seen - mean) > _CLIP_EVENTS))
         spread = np.sqrt(2.0 * mean + q * mean * mean)
         deviation = np.clip(seen - mean, -_CLIP_EVENTS - _CLIP * spread, _CLIP_EVENTS + _CLIP * spread)
         ratio = (deviation * deviation - q * mean * mean) / mean

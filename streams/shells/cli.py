@@ -95,7 +95,7 @@ def demo(  # noqa: PLR0913 - one parameter a flag
 
 
 @app.command(epilog="Example: tocsin up --embedded --city hangzhou --state var/hangzhou --follow hotline=/var/log/hotline.ndjson")
-def up(
+def up(  # noqa: PLR0913 - one parameter a flag
     city: CityName,
     state: Annotated[Path, typer.Option(help="Folder of the journals, key and token; made at first start.")],
     embedded: Annotated[bool, typer.Option("--embedded", help="All in one process, journals in SQLite.")] = False,

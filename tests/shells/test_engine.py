@@ -202,7 +202,6 @@ def closed_to(world: World) -> int:
 
 def test_live_an_idle_source_does_not_hold_windows_back(two: World):
     now_s = START_S + 6 * HOUR_S
-    two.engine.desk.idle(START_S)  # both are known from here on
     two.engine.desk.ingest("hotline", [payload(0, START_S + 60), payload(1, now_s - 60)], now_s)
     assert closed_to(two) == 0, "the app has said nothing yet"
     assert two.engine.desk.idle(now_s) == 1
@@ -213,7 +212,7 @@ def test_live_an_idle_source_does_not_hold_windows_back(two: World):
 
 def test_loading_history_a_source_that_pauses_is_not_made_late(two: World):
     clock = START_S + 400 * DAY_S
-    two.engine.desk.idle(clock)
+    two.engine.recover(clock)
     hotline, app = days(2, seed=1), days(2, seed=2)
     half = len(app) // 2
     late = 0
@@ -230,7 +229,7 @@ def test_loading_history_a_source_that_pauses_is_not_made_late(two: World):
 
 def test_loading_history_a_source_that_never_comes_is_given_up(two: World):
     clock = START_S + 400 * DAY_S
-    two.engine.desk.idle(clock)
+    two.engine.recover(clock)
     two.feed(days(2))
     assert closed_to(two) == 0
     two.engine.desk.idle(clock + 901)
