@@ -139,6 +139,7 @@ class Alerts:
             incident.worse_s = at_s
         if step.notify:
             incident.reference_s = max(reference_s, touch.fresh_s)
+            incident.told_s = at_s
         if step.notify or touch.joined:
             incident.raised_s = max(incident.raised_s, at_s)
         incident.held |= step.reason == "flapping_held"

@@ -24,6 +24,7 @@ class Past(Struct):
     ended_s: int
     window_end_s: int  # newest window that spoke of it: a new alert needs a newer one, so that no id comes twice
     until_calm: bool  # what is left of the ended alert must not raise the next one
+    told_s: int  # when somebody was last told of it
     reference_s: float = 0.0  # resolved by a person: it must be ``worse_ratio`` times rarer to be raised before it was calm
     quiet_s: int = 0  # for how long nothing was found of it
     memory_s: int = SLOW_HOLD_S  # longest duration that spoke of it: so long does what has ended go on showing
@@ -33,7 +34,9 @@ class Past(Struct):
         """Whether a raising finding is something new."""
         if finding.window_end_s <= self.window_end_s:
             return False
-        return not self.until_calm or finding.fresh_recurrence_s >= max(limits.raise_s, limits.worse_ratio * self.reference_s)
+        if not self.until_calm or finding.fresh_recurrence_s >= max(limits.raise_s, limits.worse_ratio * self.reference_s):
+            return True
+        return not self.reference_s and untold_s(finding, self.told_s) >= limits.raise_s
 
     def flapping(self, now_s: int) -> bool:
         return len(self.calmed_s) == FLAPS and self.calmed_s[0] > now_s - FLAP_SPAN_S
@@ -126,6 +129,7 @@ class Book:
                 ended_s=at_s,
                 window_end_s=track.window_end_s,
                 until_calm=incident.state == "cleared",
+                told_s=incident.told_s,
                 reference_s=resolved_s,
                 memory_s=max(SLOW_HOLD_S, memory_s),
                 calmed_s=calmed_s,
@@ -169,6 +173,14 @@ class Book:
         for name, incident in self.open.items():
             assert incident.id == name and incident.lead in incident.tracks and len(incident.tracks) <= MEMBERS_MAX
             assert incident.state not in ("none", *FINAL) and incident.seq > 0
+
+
+def untold_s(finding: Finding, told_s: int) -> float:
+    """Recurrence interval of a finding by those of its durations that begin after ``told_s``: what nobody has been told of yet."""
+    later = [e.p for e in finding.evidence if finding.window_end_s - e.duration_s >= told_s]
+    if not later:
+        return 0.0
+    return (finding.window_end_s - finding.window_start_s) / min(1.0, min(later) * len(finding.evidence))
 
 
 def _renew(incident: Incident, series: Series, finding: Finding, at_s: int, limits: Limits) -> bool:

@@ -53,6 +53,7 @@ class Incident(Struct):
     bar_s: float  # the raise threshold it was raised with: a provisional alert is confirmed by the same
     due_s: int  # provisional: end of the window it waits for
     raised_s: int  # when it was last raised, joined or got worse
+    told_s: int  # when somebody was last told of it, or would have been but for a silence
     updated_s: int
     config_version: str
     state: State = "none"
@@ -181,6 +182,7 @@ def opened(finding: Finding, at_s: int, limits: Limits) -> Incident:
         bar_s=limits.raise_s,
         due_s=finding.window_end_s,
         raised_s=at_s,
+        told_s=at_s,
         updated_s=at_s,
         config_version=finding.config_version,
     )
