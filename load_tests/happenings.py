@@ -59,6 +59,7 @@ class Truth(NamedTuple):
     group: str
     start_s: int
     end_s: int
+    part_of: str = ""  # the event that it belongs to and that one alert may tell of as well
 
 
 def plan(seed: int, first_midnight_s: int, city: City, place: Place) -> Happenings:
@@ -82,7 +83,8 @@ def truths(happenings: Happenings, start_s: int, end_s: int) -> list[Truth]:
     """What of it falls into the span, cut to it."""
     flood, silence = happenings
     every = [Truth("flood", flood.street, 2, "flood", flood.start_s, flood.end_s)]
-    every += [Truth("flood_spread", code, 3, "flood", flood.start_s + SPREAD_LAG_S, flood.end_s + SPREAD_LAG_S) for code in flood.spread]
+    from_s, to_s = flood.start_s + SPREAD_LAG_S, flood.end_s + SPREAD_LAG_S
+    every += [Truth("flood_spread", code, 3, "flood", from_s, to_s, part_of="flood") for code in flood.spread]
     every.append(Truth("silence", silence.community, 3, "feeds", silence.start_s, silence.end_s))
     return [
         event._replace(start_s=max(event.start_s, start_s), end_s=min(event.end_s, end_s))

@@ -25,6 +25,7 @@ from streams.model import Transition
 from streams.settings import City
 from streams.shells.bar import bar
 from streams.shells.cockpit import build_app
+from streams.shells.gather import Gathered
 from streams.shells.keys import load_token
 from streams.shells.opening import Opened
 from streams.shells.outputs import RunWriter
@@ -98,7 +99,8 @@ def run(city: City, options: Options) -> int:
             sinks.append(Lines(city, console))
         if options.out is not None:
             sinks.append(RunWriter(options.out, city))
-        opened = Opened(city, folder, durability="off", now_s=stretch.first_s, sinks=sinks)
+        tables = _tables(city, folder)
+        opened = Opened(city, folder, durability="off", now_s=stretch.first_s, sinks=[*sinks, tables])
         stack.callback(opened.close)
         if opened.store.newest("counts") > 1:
             raise RecordsError(f"{folder}: holds a run already; give an empty folder to --state")
@@ -107,6 +109,7 @@ def run(city: City, options: Options) -> int:
             stack.callback(server.stop)
             console.print(f"{city.title}: the feed is at {server.url}", soft_wrap=True, highlight=False)
         summary = _play(city, opened, stretch, options, told, console)
+        tables.flush()
         if options.state is not None:
             opened.engine.checkpoint(stretch.end_s)
         _report(summary, options, console)
@@ -115,6 +118,13 @@ def run(city: City, options: Options) -> int:
             with contextlib.suppress(KeyboardInterrupt):
                 Event().wait()
     return 0
+
+
+def _tables(city: City, folder: Path) -> Gathered:
+    """The ClickHouse tables, embedded."""
+    from sinks.clickhouse.chdb_sink import ChdbSink  # noqa: PLC0415 - a large library that --help need not load
+
+    return Gathered(ChdbSink(folder / "chdb", areas=city.areas, signals=city.signals, suppress_below=city.suppress_below))
 
 
 def _serve(opened: Opened, folder: Path, stretch: Stretch, options: Options) -> Server | None:
@@ -144,7 +154,7 @@ def _play(city: City, opened: Opened, stretch: Stretch, options: Options, told: 
     played = Played(
         fed, stretch.first_s, stretch.end_s, meter.duplicate.total(), meter.late.total(), meter.rejected(), time.monotonic() - started
     )
-    return summarise(city, played, told.steps, stretch.expected)
+    return summarise(city, played, told, stretch.expected)
 
 
 def _pace(stretch: Stretch, options: Options) -> Pace | None:
@@ -173,7 +183,7 @@ def report_lines(summary: Summary) -> Sequence[str]:
         f"{summary.events} records of {summary.days:g} days in {summary.seconds:g} s: {summary.alerts} alerts in {summary.incidents} incidents, "
         f"{summary.alerts_per_day:g} a day over the {summary.days_judged:g} days after the start ({summary.cold_start_alerts} before that).",
     ]
-    lines += [f"caught {hit.event} {hit.delay_h:g} h after its start" for hit in summary.caught]
+    lines += [f"caught {hit.event} {hit.delay_h:g} h after its start, in {hit.area}" for hit in summary.caught]
     lines += [f"missed {event}" for event in summary.missed]
     if summary.rejected:
         lines.append("not counted: " + ", ".join(f"{n} {reason}" for reason, n in summary.rejected.items()))

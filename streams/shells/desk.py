@@ -155,6 +155,13 @@ class Desk:
                 moved += 1
         return moved
 
+    def settle(self, at_s: int) -> None:
+        """Declare that nothing from before ``at_s`` will come any more: the end of a play."""
+        with self._mutex:
+            for raw in self._city.raws:
+                name, partition = raw.removeprefix("raw.").rsplit("/", 1)
+                self._committed(lambda name=name, n=int(partition): self._intake.idle(name, n, at_s), at_s)  # type: ignore[misc]
+
     def recent(self, now_s: int) -> bool:
         """Whether the city's newest event is of the last day: else history is being loaded, which the clock has nothing to do with."""
         return max((mark.newest_s for mark in self._marks.values()), default=0) >= now_s - RECENT_S

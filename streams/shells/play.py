@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Event
 from typing import NamedTuple
 
-from streams.model import HOUR_S
 from streams.settings import City
 from streams.shells.engine import Engine
 from streams.shells.errors import ShellError
@@ -38,7 +37,7 @@ def step_length_s(city: City) -> int:
 
 
 def play(engine: Engine, records: Iterable[Record], first_s: int, end_s: int) -> Iterator[Step]:
-    """Feed records step by step, then let time pass until the last window has closed.
+    """Feed records step by step; at the end every window with one of them is closed, and none after it.
 
     Raises:
         StalledError: a sink was away for a minute.
@@ -54,12 +53,9 @@ def play(engine: Engine, records: Iterable[Record], first_s: int, end_s: int) ->
             chunk = []
             yield Step(now_s, fed)
         chunk.append(record)
-    settled_s = end_s + _tail_s(engine.city)
-    while now_s < settled_s:
-        now_s += step_s
-        fed += _advance(engine, chunk, now_s)
-        chunk = []
-        yield Step(min(now_s, end_s), fed)
+    fed += _advance(engine, chunk, now_s + step_s)
+    _settle(engine, end_s)
+    yield Step(end_s, fed)
 
 
 def _advance(engine: Engine, chunk: Sequence[Record], now_s: int) -> int:
@@ -84,10 +80,14 @@ def _wait_for_sinks(engine: Engine, now_s: int) -> None:
     raise StalledError("a sink did not take the outputs for a minute; see the log for which")
 
 
-def _tail_s(city: City) -> int:
-    """Time that must pass after the last record until all windows with it are closed."""
-    late = max((source.allowed_lateness_s + source.idle_after_s for source in city.sources.values()), default=0)
-    return city.detection.window_s + late + HOUR_S
+def _settle(engine: Engine, end_s: int) -> None:
+    """Close the last window. Nothing is known of the time after it, so nothing is said of it."""
+    window_s = engine.city.detection.window_s
+    closes_s = -(-end_s // window_s) * window_s
+    with engine.store.transaction():
+        engine.desk.settle(closes_s)
+        engine.drain(closes_s)
+    _wait_for_sinks(engine, closes_s)
 
 
 class Pace:

@@ -105,7 +105,7 @@ def _generated(city: City, name: str, days: float, seed: int) -> Stretch:
         truth = module.truth(seed=seed, days=days, start_s=first_s, city=city)
     except ValueError as error:
         raise RecordsError(f"generator {name!r}: {error}") from None
-    expected = tuple(Expected(event.name, event.start_s, event.end_s, event.group, event.area) for event in truth)
+    expected = tuple(Expected(event.name, event.start_s, event.end_s, event.group, event.area) for event in truth if not event.part_of)
     return Stretch(first_s, first_s + round(days * DAY_S), (Record(*raw) for raw in made), expected)
 
 

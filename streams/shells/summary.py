@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from msgspec import Struct
@@ -17,10 +17,11 @@ TOLD_MAX = 1_000_000
 
 
 class Caught(Struct, frozen=True):
-    """A known event that an alert told of; ``delay_h`` from its start to the first one."""
+    """A known event that an alert told of; ``delay_h`` from its start to the first time it told."""
 
     event: str
     delay_h: float
+    area: str  # where the alert last said it was, while it was open
 
 
 class Summary(Struct, frozen=True):
@@ -62,24 +63,28 @@ class Told:
 
     def __init__(self) -> None:
         self.steps: list[Transition] = []
+        self.areas: dict[str, str] = {}  # of each alert, as it last stood
 
     def write(self, batch: Batch) -> None:
         """Keep the notifying ones, up to a bound that no budget allows."""
         room = TOLD_MAX - len(self.steps)
         self.steps += [step for _, step in batch.transitions if step.notify][:room]
+        for _, step in batch.transitions:
+            if step.notify or step.alert_id in self.areas:
+                self.areas[step.alert_id] = step.area if step.to_state != "cleared" else self.areas[step.alert_id]
 
     def close(self) -> None:
         """Nothing to close."""
 
 
-def summarise(city: City, played: Played, steps: Sequence[Transition], expected: Iterable[Expected]) -> Summary:
-    """Judge the steps against what is known to have happened in the stretch."""
+def summarise(city: City, played: Played, told: Told, expected: Iterable[Expected]) -> Summary:
+    """Judge what was told against what is known to have happened in the stretch."""
     warm_s = played.first_s + (city.demo.warm_start_s if city.demo else 0)
     days = (played.end_s - played.first_s) / DAY_S
     judged = max(0.0, (played.end_s - warm_s) / DAY_S)
-    warm = [step for step in steps if step.at_s >= warm_s]
+    warm = [step for step in told.steps if step.at_s >= warm_s]
     incidents = {step.alert_id for step in warm}
-    caught, missed = judge(city, warm, [event for event in expected if event.start_s >= warm_s])
+    caught, missed = judge(city, warm, told.areas, [event for event in expected if event.start_s >= warm_s])
     return Summary(
         city=city.name,
         events=played.events,
@@ -89,7 +94,7 @@ def summarise(city: City, played: Played, steps: Sequence[Transition], expected:
         incidents=len(incidents),
         alerts_per_day=round(len(warm) / judged, 3) if judged else 0.0,
         incidents_per_day=round(len(incidents) / judged, 3) if judged else 0.0,
-        cold_start_alerts=len(steps) - len(warm),
+        cold_start_alerts=len(told.steps) - len(warm),
         caught=caught,
         missed=missed,
         duplicate=played.duplicate,
@@ -99,7 +104,9 @@ def summarise(city: City, played: Played, steps: Sequence[Transition], expected:
     )
 
 
-def judge(city: City, steps: Sequence[Transition], expected: Iterable[Expected]) -> tuple[tuple[Caught, ...], tuple[str, ...]]:
+def judge(
+    city: City, steps: Sequence[Transition], areas: Mapping[str, str], expected: Iterable[Expected]
+) -> tuple[tuple[Caught, ...], tuple[str, ...]]:
     """An event is caught by the first step inside its stretch on a signal of its group, in its area, above or below it."""
     tree = AreaTree(city.areas)
     groups = {signal.name: signal.group or signal.name for signal in city.signals}
@@ -107,14 +114,15 @@ def judge(city: City, steps: Sequence[Transition], expected: Iterable[Expected])
     missed: list[str] = []
     for event in expected:
         hits = [
-            step.at_s
+            (step.at_s, step.alert_id)
             for step in steps
             if event.start_s <= step.at_s <= event.end_s
             and any(groups.get(signal) == event.group for signal in step.signals)
-            and (not event.area or tree.related(step.area, event.area))
+            and (not event.area or tree.related(areas[step.alert_id], event.area))
         ]
         if hits:
-            caught.append(Caught(event.event, round((min(hits) - event.start_s) / HOUR_S, 2)))
+            at_s, alert = min(hits)
+            caught.append(Caught(event.event, round((at_s - event.start_s) / HOUR_S, 2), areas[alert]))
         else:
             missed.append(event.event)
     return tuple(caught), tuple(missed)

@@ -21,6 +21,8 @@ RAISE_S = 100 * 86_400.0  # finding_floor_s / clear_ratio: the story's city is t
 
 SEEN = {1: 33.0, 2: 17.0}  # city and district see more than any leaf accounts for
 
+SLOW_S = 7 * 24 * HOUR_S  # the duration that speaks in slow findings
+
 DETECTION = Detection(window_s=HOUR_S, finding_floor_s=864_000)
 
 AREAS = (
@@ -164,7 +166,7 @@ def finding(
         fresh_recurrence_s=fresh_s,
         risk=50.0 + len(level) + (int(level) if level.isdigit() else 0),
         band=band,
-        evidence=(Evidence(HOUR_S, SEEN.get(len(area), 9.0), 1.0, 0.0, 4.0, HOUR_S / whole_s),),
+        evidence=(Evidence(SLOW_S if level in {"~", "s"} else HOUR_S, SEEN.get(len(area), 9.0), 1.0, 0.0, 4.0, HOUR_S / whole_s),),
         why=f"{signal}, {area}: {level}",
         config_version="v1",
         at_s=at_s,

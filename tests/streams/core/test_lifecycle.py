@@ -224,7 +224,16 @@ def test_slow_alert_that_turns_fast_is_judged_as_fast() -> None:
 def test_leftover_raises_again_once_it_was_calm() -> None:
     story = Story()
     story.hours({"d1a/flood": "3" + "~" * 13})
-    assert story.hours({"d1a/flood": "." * 24 + "s"}) == ["39 none->open raised!"]
+    assert story.hours({"d1a/flood": "." * 24 + "s"}) == []  # the week still holds the storm
+    assert story.hours({"d1a/flood": "." * 24 * 7 + "s"}) == ["208 none->open raised!"]
+
+
+def test_leftover_raises_again_when_what_nobody_was_told_of_is_rare_by_itself() -> None:
+    # told at 1 h    cleared at 13 h        a week later the week begins after it: it is news, calm or not
+    story = Story()
+    story.hours({"d1a/flood": "3" + "~" * 12})
+    assert story.hours({"d1a/flood": "~" * 155}) == []
+    assert story.hours({"d1a/flood": "~"}) == ["169 none->open raised!"]
 
 
 def test_leftover_that_was_not_found_for_a_night_was_not_calm() -> None:
