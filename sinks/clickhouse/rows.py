@@ -6,6 +6,7 @@ Words that go in are the city's own (areas, signals, reasons, pseudonyms) and ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,19 +132,27 @@ def _words(texts: Sequence[str]) -> NDArray[Any]:
 
 
 def _scores(records: Sequence[Scores]) -> Block:
+    def along(name: str) -> list[Any]:
+        return list(chain.from_iterable(getattr(s, name) for s in records))
+
+    def repeated(values: Iterable[Any]) -> list[Any]:
+        return list(chain.from_iterable([value] * len(s.area) for value, s in zip(values, records, strict=True)))
+
     columns: dict[str, Column] = {
-        "shard": [word(s.shard) for s in records for _ in s.area],
-        "area": [word(code) for s in records for code in s.area],
-        "signal": [word(name) for s in records for name in s.signal],
-        "duration_s": [duration_s for s in records for duration_s in s.duration_s],
-        "window_end": [time(s.window_end_s) for s in records for _ in s.area],
-        "observed": [number for s in records for number in s.observed],
-        "expected": [number for s in records for number in s.expected],
-        "p": [number for s in records for number in s.p],
-        "recurrence_s": [number for s in records for number in s.recurrence_s],
-        "risk": [number for s in records for number in s.risk],
-        "config_version": [word(s.config_version) for s in records for _ in s.area],
+        "shard": repeated(word(s.shard) for s in records),
+        "area": along("area"),
+        "signal": along("signal"),
+        "duration_s": along("duration_s"),
+        "window_end": repeated(time(s.window_end_s) for s in records),
+        "observed": along("observed"),
+        "expected": along("expected"),
+        "p": along("p"),
+        "recurrence_s": along("recurrence_s"),
+        "risk": along("risk"),
+        "config_version": repeated(word(s.config_version) for s in records),
     }
+    for text in {*columns["area"], *columns["signal"]}:
+        word(text)
     assert len({len(column) for column in columns.values()}) == 1, "scores have columns of unequal length"
     return Block("scores", columns)
 
