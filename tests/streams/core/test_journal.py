@@ -72,7 +72,10 @@ def test_columns_come_back_as_they_went_in(cells: Cells) -> None:
             np.testing.assert_array_equal(before, after)
 
 
-@given(st.builds(model.Tick, st.integers(0, 2**40)) | st.builds(model.Command, *(st.text() if i != 1 else st.integers(0, 2**40) for i in range(5))))
+@given(
+    st.builds(model.Tick, st.integers(0, 2**40))
+    | st.builds(model.Command, *(st.text() if i != 1 else st.integers(0, 2**40) for i in range(5)))
+)
 def test_encode_decode_is_the_identity(record: model.Tick | model.Command) -> None:
     assert decode(encode(record)) == record
 
@@ -97,7 +100,11 @@ def test_what_is_not_a_record_is_refused(data: bytes, says: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "says"),
-    [({"n": b"\0\0\0\0"}, "unequal length"), ({"areas": ("0101",)}, "area column points outside"), ({"spans": ()}, "span column points outside")],
+    [
+        ({"n": b"\0\0\0\0"}, "unequal length"),
+        ({"areas": ("0101",)}, "area column points outside"),
+        ({"spans": ()}, "span column points outside"),
+    ],
 )
 def test_counts_with_broken_columns_are_refused(change: dict[str, object], says: str) -> None:
     broken = msgspec.structs.replace(SAMPLES["counts"], **change)  # type: ignore[type-var]
