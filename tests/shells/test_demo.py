@@ -15,6 +15,7 @@ from streams.model import DAY_S, HOUR_S, Transition
 from streams.settings import City, Demo, KnownEvent, Route
 from streams.shells import demo
 from streams.shells.demo import Lines, Options, report_lines
+from streams.shells.gather import Gathered
 from streams.shells.play import STORM_WEIGHT, Pace
 from streams.shells.records import Expected, RecordsError, demo_stretch
 from streams.shells.store import StoreError
@@ -145,7 +146,7 @@ def test_an_event_is_caught_only_in_its_time_its_group_and_its_place():
         return Transition("a", 1, at_s, at_s, area, (signal,), "none", "open", "raised", "red", 90.0, 1e6, True)
 
     def caught(step: Transition, area: str = "A1") -> bool:
-        hits, missed = judge(small_city(), [step], [Expected("e", 1000, 5000, "noise", area)])
+        hits, missed = judge(small_city(), [step], {"a": step.area}, [Expected("e", 1000, 5000, "noise", area)])
         assert len(hits) + len(missed) == 1
         return bool(hits)
 
@@ -156,8 +157,40 @@ def test_an_event_is_caught_only_in_its_time_its_group_and_its_place():
     assert not caught(step(2000, signal="flooding"))
     assert not caught(step(2000, "A2"))
     assert caught(step(2000, "A2"), area="")
-    hits, _ = judge(small_city(), [step(4600), step(2800)], [Expected("e", 1000, 5000, "noise")])
-    assert hits[0].delay_h == 0.5
+    hits, _ = judge(small_city(), [step(4600), step(2800)], {"a": "A1"}, [Expected("e", 1000, 5000, "noise")])
+    assert (hits[0].delay_h, hits[0].area) == (0.5, "A1")
+
+
+def test_where_an_alert_is_said_to_be_is_where_it_last_stood_while_open():
+    def step(seq: int, area: str, state: str, *, notify: bool = False) -> tuple[int, Transition]:
+        return seq, Transition("a", seq, seq, 0, area, ("noise",), "open", state, "joined", "red", 90.0, 1e6, notify)  # type: ignore[arg-type]
+
+    told = Told()
+    told.write(Batch(transitions=(step(1, "C", "open", notify=True), step(2, "A1", "open"), step(3, "C", "cleared"))))
+    assert told.areas == {"a": "A1"}
+
+
+def test_gathered_batches_are_written_together_and_lose_nothing():
+    written: list[Batch] = []
+
+    class Dear:
+        name = "dear"
+
+        def write(self, batch: Batch) -> None:
+            written.append(batch)
+
+        def close(self) -> None:
+            """Nothing to close."""
+
+    step = Transition("a", 1, 10, 10, "A1", ("noise",), "none", "open", "raised", "red", 9.0, 1e6, True)
+    gathered = Gathered(Dear(), batches_max=3)
+    for i in range(7):
+        gathered.write(Batch(transitions=((i, step),)))
+    assert [len(batch.transitions) for batch in written] == [3, 3]
+    gathered.close()
+    assert [i for batch in written for i, _ in batch.transitions] == list(range(7))
+    gathered.flush()
+    assert len(written) == 3
 
 
 def test_alerts_of_the_cold_start_are_counted_apart():
@@ -169,7 +202,7 @@ def test_alerts_of_the_cold_start_are_counted_apart():
     told = Told()
     told.write(Batch(transitions=tuple(enumerate(steps))))
     played = Played(events=5, first_s=0, end_s=3 * DAY_S, duplicate=0, late=0, rejected={}, seconds=1.0)
-    summary = summarise(city, played, told.steps, [Expected("early", 0, 100, "noise"), Expected("late", DAY_S, 2 * DAY_S, "noise")])
+    summary = summarise(city, played, told, [Expected("early", 0, 100, "noise"), Expected("late", DAY_S, 2 * DAY_S, "noise")])
     assert (summary.alerts, summary.cold_start_alerts, summary.alerts_per_day) == (1, 1, 0.5)
     assert [hit.event for hit in summary.caught] == ["late"]
     assert summary.missed == ()
