@@ -17,7 +17,7 @@ LOCK := --extra dev --generate-hashes --strip-extras --allow-unsafe --no-emit-in
 	--no-emit-find-links --no-emit-options --output-file requirements.lock pyproject.toml
 export STRICT
 
-.PHONY: help setup demo test lint format lock clean
+.PHONY: help setup demo test lint bench format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -46,6 +46,11 @@ lint: setup ## ruff, formatting, types and import rules
 	$(BIN)/ruff format --check --quiet . || { echo 'lint: not formatted; make format' >&2; exit 1; }
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+bench: setup ## measure speed against a peer, and kill the embedded process 5 times while records arrive
+	$(BIN)/tocsin bench intake
+	$(BIN)/tocsin bench assess
+	$(BIN)/python -m load_tests.chaos --kills 5 --records 50000
 
 format: setup ## put the code into its form, fix what ruff can fix
 	$(BIN)/ruff check --fix --quiet . || true

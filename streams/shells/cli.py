@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,6 +28,18 @@ Json = Annotated[bool, typer.Option("--json", help="Report as one line of JSON o
 CityName = Annotated[str, typer.Option("--city", help="A city that comes with Tocsin, or the path of a tocsin.yaml.")]
 
 
+def _add(point: EntryPoint) -> None:
+    """A command, or group of them, that a package brings. Only the one that is called is loaded: others may be large."""
+    if sys.argv[1:2] != [point.name]:
+        app.command(point.name, help=f"From {point.value.partition(':')[0]}: see tocsin {point.name} --help.")(lambda: None)
+        return
+    loaded = point.load()
+    if isinstance(loaded, typer.Typer):
+        app.add_typer(loaded, name=point.name)
+    else:
+        app.command(point.name)(loaded)
+
+
 class UsageError(ShellError):
     """Flags that do not go together; the message says what to do."""
 
@@ -35,7 +47,7 @@ class UsageError(ShellError):
 def main() -> None:
     """Entry point: one clear line on stderr and a status, no traceback, for whatever can go wrong in operation."""
     for point in entry_points(group=COMMANDS):
-        app.command(point.name)(point.load())
+        _add(point)
     try:
         app(prog_name="tocsin")
     except KeyboardInterrupt:

@@ -167,12 +167,20 @@ def test_installed_packages_may_add_commands(here: Callable[..., Done], monkeypa
         typer.echo(f"hello {name}")
 
     class Point:
-        name = "greet"
+        value = "greetings:greet"
 
-        def load(self) -> Callable[[str], None]:
-            return greet
+        def __init__(self, name: str, loaded: object) -> None:
+            self.name, self.loaded = name, loaded
 
-    registered = list(app.registered_commands)
-    monkeypatch.setattr("streams.shells.cli.entry_points", lambda group: [Point()] if group == "tocsin.commands" else [])
-    assert here("greet", "Boston").stdout == "hello Boston\n"
-    app.registered_commands[:] = registered
+        def load(self) -> object:
+            assert self.loaded is not None, "only the command that is called is loaded"
+            return self.loaded
+
+    group = typer.Typer()
+    group.command("one")(greet)
+    group.command("two")(lambda: None)
+    commands, groups = list(app.registered_commands), list(app.registered_groups)
+    for points, words in (([Point("greet", greet), Point("large", None)], ["greet"]), ([Point("greetings", group)], ["greetings", "one"])):
+        monkeypatch.setattr("streams.shells.cli.entry_points", lambda group, found=points: found if group == "tocsin.commands" else [])
+        assert here(*words, "Boston").stdout == "hello Boston\n"
+        app.registered_commands[:], app.registered_groups[:] = commands, groups
