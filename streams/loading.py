@@ -269,6 +269,10 @@ def _hash(value: object) -> str:
     return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:12]
 
 
+FLAT_FLOOR_WINDOWS = 10
+"""Findings of a table of counts begin at so many windows: its few series must be able to fill their budget."""
+
+
 def flat_city(  # noqa: PLR0913 - a table of counts has this many properties, all by name
     *,
     areas: Sequence[str],
@@ -284,7 +288,7 @@ def flat_city(  # noqa: PLR0913 - a table of counts has this many properties, al
 ) -> City:
     """A city for a table of counts: every area a series of its own under one root, nothing rolled up, one shard, no sources.
 
-    Detectors, their parameters and the history needed are those of ``base``.
+    Detectors, their parameters and the history needed are those of ``base``; findings begin at ``FLAT_FLOOR_WINDOWS``.
 
     Raises:
         SettingsError: no area or signal, a duration that is no multiple of the window, a budget that is not above 0, an unknown zone.
@@ -297,7 +301,7 @@ def flat_city(  # noqa: PLR0913 - a table of counts has this many properties, al
         window_s=window_s,
         durations_s=tuple(durations_s),
         history_s=max(window_s, base.history_s // window_s * window_s),
-        finding_floor_s=max(window_s, base.finding_floor_s),
+        finding_floor_s=FLAT_FLOOR_WINDOWS * window_s,
         score_all=score_all,
         rest_every_s=max(window_s, DAY_S),
         missing=missing,

@@ -35,6 +35,7 @@ class Budget(Struct):
     history_s: int
     threshold_s: float  # raise threshold: recurrence interval of a single series
     rate: float  # incidents a day, averaged
+    day_s: int = DAY_S  # what counts as a day: a window, where windows are longer
     since_s: int = -1  # end of the first window; nothing can be found in the first history_s
     day: int = -1
     raised: int = 0  # incidents raised this day
@@ -59,7 +60,7 @@ class Budget(Struct):
             )
         start_s = len(city.areas) * len(city.signals) * DAY_S / per_day
         floor_s = city.detection.finding_floor_s / ratio
-        return cls(per_day, start_s, floor_s, city.detection.history_s, max(start_s, floor_s), rate=per_day)
+        return cls(per_day, start_s, floor_s, city.detection.history_s, max(start_s, floor_s), per_day, max(DAY_S, city.detection.window_s))
 
     def adopt(self, city: City) -> None:
         """Go on with another configuration, keeping what was learned relative to the start."""
@@ -70,7 +71,7 @@ class Budget(Struct):
 
     def window(self, end_s: int) -> None:
         """A window is taken up. The first one of a new day ends the day before; days without any window count for nothing."""
-        day = (end_s - 1) // DAY_S
+        day = (end_s - 1) // self.day_s
         if self.since_s < 0:
             self.since_s, self.day = end_s, day
         if day > self.day:
@@ -88,7 +89,7 @@ class Budget(Struct):
 
     def _end_day(self) -> None:
         most = self.per_day * (1.0 if self.red else WINSOR)
-        self.rate += (min(float(self.raised), most) - self.rate) / MEMORY_DAYS
+        self.rate += (min(self.raised * DAY_S / self.day_s, most) - self.rate) / MEMORY_DAYS
         self.threshold_s = self._bounded(self.threshold_s * math.exp(ETA * (self.rate / self.per_day - 1.0)))
 
     def _bounded(self, threshold_s: float) -> float:

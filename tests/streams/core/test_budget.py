@@ -148,3 +148,15 @@ def test_another_configuration_keeps_what_was_learned() -> None:
 def test_a_budget_that_is_none_is_refused_with_the_remedy(wrong: float) -> None:
     with pytest.raises(ValueError, match=r"lifecycle\.false_alerts_per_day is .* greater than 0"):
         Budget.of(town(budget=wrong))
+
+
+def test_windows_longer_than_a_day_are_counted_by_the_day() -> None:
+    # two incidents a day are fourteen a week: just the budget
+    city = msgspec.structs.replace(town(), detection=Detection(window_s=7 * DAY_S, durations_s=(7 * DAY_S,), finding_floor_s=864_000))
+    budget = Budget.of(city)
+    for week in range(60):
+        budget.window(START_S + (week + 1) * 7 * DAY_S)
+        for _ in range(14):
+            budget.count()
+    assert budget.rate == pytest.approx(2.0)
+    assert budget.threshold_s == pytest.approx(budget.start_s, rel=0.01)
