@@ -14,7 +14,7 @@ on every registered one):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -138,8 +138,3 @@ def params_of(cls: type[Detector], given: Mapping[str, float]) -> dict[str, floa
 
 
 Make = Callable[[Setup], Detector]
-
-
-def each_row(verdict: Verdict) -> Iterator[int]:
-    """Positions of a verdict's rows, a convenience for loops in tests and explanations."""
-    return iter(range(len(verdict.rows)))

@@ -25,6 +25,7 @@ from streams.model import DAY_S
 
 CLIP_SD = 3.0
 """Standard deviations above the mean up to which a flagged window shapes the profile."""
+YEAR_S = 365.25 * DAY_S
 
 
 @register
@@ -188,8 +189,8 @@ class Counts:
         self._at += 1
 
     def _prediction(self, year: float) -> dict[str, Floats]:
-        """What will be used two blocks on, frozen."""
-        rate, q = self._rate.predict(year, blocks_on=2)
+        """What will be used two blocks on, frozen. ``year``: part of the year that has passed at the end of the last one learned."""
+        rate, q = self._rate.predict(year + 2 * self.block * self._setup.window_s / YEAR_S, blocks_on=2)
         return {
             "rate": rate,
             "q": q,

@@ -118,10 +118,10 @@ class Levels:
         lower = np.where(applies, centre - reach * seen.down[chosen], np.nan)
         upper = np.where(applies, centre + reach * seen.up[chosen], np.nan)
         ready = seen.prediction[-1, chosen] > 0
-        crossed, limit = self._limits(observed, chosen)
+        crossed, reading, limit = self._limits(observed, chosen)
         p[0] = np.where(crossed, LIMIT_P, p[0])
         fresh = crossed & ~applies[0]
-        value[0], centre[0] = np.where(fresh, seen.value[chosen], value[0]), np.where(fresh, limit, centre[0])
+        value[0], centre[0] = np.where(crossed, reading, value[0]), np.where(fresh, limit, centre[0])
         lower[0], upper[0] = np.where(fresh, limit, lower[0]), np.where(fresh, limit, upper[0])
         at = np.arange(self._size) if rows is None else rows
         return Verdict(at, value.T.copy(), centre.T.copy(), lower.T.copy(), upper.T.copy(), p.T.copy(), ready | crossed)
@@ -211,11 +211,12 @@ class Levels:
         p[0] = np.minimum(1.0, 2.0 * np.minimum(p[0], p[-1]))
         return np.asarray(p[:-1])
 
-    def _limits(self, observed: Observed, chosen: slice | Ints) -> tuple[Bools, Floats]:
-        """Whether a reading of the window reached a limit, and which."""
-        above = observed.present & (observed.most >= self._high)
-        below = observed.present & (observed.least <= self._low)
-        return (above | below)[chosen], np.where(above, self._high, self._low)[chosen]
+    def _limits(self, observed: Observed, chosen: slice | Ints) -> tuple[Bools, Floats, Floats]:
+        """Whether a reading of the window reached a limit, which reading and which limit."""
+        above = observed.present & (observed.most >= self._high) & (observed.most < READING_MAX)
+        below = observed.present & (observed.least <= self._low) & (observed.least > -READING_MAX)
+        reading, limit = np.where(above, observed.most, observed.least), np.where(above, self._high, self._low)
+        return (above | below)[chosen], reading[chosen], limit[chosen]
 
     def _learn_tails(self, z: Floats) -> None:
         out = np.where(self._sign == 0, np.abs(z), self._sign * z) > np.where(self._sign == 0, self._far[1], self._far[0])

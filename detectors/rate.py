@@ -38,7 +38,7 @@ class Rate:
         self._flagged_for = np.zeros(size)  # blocks in a row
 
     def predict(self, year: float, blocks_on: int) -> tuple[Floats, Floats]:
-        """Mean rate (S,) of the block ``blocks_on`` after the last one learned, and variance (S,) of its log."""
+        """Mean rate (S,) of the block ``blocks_on`` after the last one learned, in which ``year`` has passed, and variance (S,) of its log."""
         f, q = self._linear(self._mean, self._evolved(blocks_on), year, blocks_on)
         return np.where(self._known > 0, np.exp(f), 0.0), q
 

@@ -27,16 +27,29 @@ def upper_mid_p(count: Floats, mean: Floats, variance: Floats) -> Floats:
 
 
 def lower_mid_p(count: Floats, mean: Floats, variance: Floats) -> Floats:
-    """P(Y < count) + P(Y = count) / 2, elementwise."""
-    above, at_or_above = _survival(count, mean, variance)
-    return np.asarray(np.clip(1.0 - 0.5 * (above + at_or_above), TINY, 1.0))
+    """P(Y < count) + P(Y = count) / 2, elementwise.
+
+    >>> lower_mid_p(np.array([0.0]), np.array([60.0]), np.array([60.0])) < 1e-26
+    array([ True])
+    """
+    size, excess = _shape(mean, variance)
+    part = 1.0 / (1.0 + excess)
+    count = np.maximum(count, 0.0)
+    at_or_below = special.betainc(size, count + 1.0, part)  # not as 1 - P(Y > count), which is 0 where the tail is below 1e-16
+    below = np.where(count > 0, special.betainc(size, np.maximum(count, 1.0), part), 0.0)
+    return np.asarray(np.clip(0.5 * (below + at_or_below), TINY, 1.0))
+
+
+def _shape(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
+    """Size of the negative binomial, and by what part its variance exceeds the mean."""
+    mean = np.maximum(mean, 1e-12)
+    excess = np.maximum(variance / mean - 1.0, _EXCESS_MIN)
+    return mean / excess, excess
 
 
 def _survival(count: Floats, mean: Floats, variance: Floats) -> tuple[Floats, Floats]:
     """P(Y > count) and P(Y >= count)."""
-    mean = np.maximum(mean, 1e-12)
-    excess = np.maximum(variance / mean - 1.0, _EXCESS_MIN)
-    size = mean / excess
+    size, excess = _shape(mean, variance)
     part = excess / (1.0 + excess)
     count = np.maximum(count, 0.0)
     above = special.betainc(count + 1.0, size, part)

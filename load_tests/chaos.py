@@ -228,7 +228,7 @@ def _compare(items: Sequence[Item], calm: Town, harried: Town, *, clickhouse: bo
 
 def journals(folder: Path) -> tuple[Counter[Cell], list[bytes]]:
     """All cells of the counts journal, roll-ups left out, and the findings journal without its configuration."""
-    store = Store(folder / "state", identity={}, read_only=True)
+    store = Store(folder / "state", identity={}, must_exist=True)
     cells: Counter[Cell] = Counter()
     seq = 0
     while rows := store.counts_after(seq, 1000):

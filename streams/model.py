@@ -179,7 +179,7 @@ class Finding(Struct, frozen=True, tag="finding"):
     band: Band
     evidence: tuple[Evidence, ...]
     why: str
-    flags: tuple[str, ...] = ()  # "batch_entry", "limit", "new_area"
+    flags: tuple[str, ...] = ()  # "batch_entry", "limit"
     config_version: str = ""
     at_s: int = 0  # event time at which an early one was seen; 0: the window's end
 
@@ -283,7 +283,3 @@ class Transition(Struct, frozen=True, tag="transition"):
     why: str = ""
     config_version: str = ""
     muted_by: str = ""  # what withheld this notification, or, when that has ended, had withheld the last one
-
-
-CountsJournalRecord = Counts | Command
-FindingsJournalRecord = Finding | Closed | Command | Tick

@@ -116,9 +116,11 @@ class Alerts:
             touch = touched[incident.id] = Touch()
             incident.beyond = 0
         taken = self.book.take(incident, finding, at_s, limits, self.relations)
-        bar_s = incident.bar_s if incident.state == "provisional" else limits.raise_s
         touch.found[series] = taken.hot
-        touch.raising |= taken.hot and finding.recurrence_s >= bar_s
+        if incident.state == "provisional":  # by the bar of its start alone: limits that have moved since must not take it back
+            touch.raising |= finding.recurrence_s >= incident.bar_s
+        else:
+            touch.raising |= taken.hot and finding.recurrence_s >= limits.raise_s
         touch.joined |= taken.grown
         touch.fresh_s = max(touch.fresh_s, finding.fresh_recurrence_s)
 

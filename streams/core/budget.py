@@ -66,6 +66,7 @@ class Budget(Struct):
         """Go on with another configuration, keeping what was learned relative to the start."""
         fresh = Budget.of(city)
         scale = fresh.start_s / self.start_s
+        self.day, self.day_s = self.day * self.day_s // fresh.day_s if self.day >= 0 else -1, fresh.day_s
         self.per_day, self.start_s, self.floor_s, self.history_s = fresh.per_day, fresh.start_s, fresh.floor_s, fresh.history_s
         self.threshold_s = self._bounded(self.threshold_s * scale)
 

@@ -16,6 +16,8 @@ from streams.settings import Reading, Source
 
 COUNT_MAX = 2**31 - 1
 """The largest raw count of a counter (xs:int); what is larger is no count."""
+GAUGE_MAX = 1e12
+"""The largest size of a gauge's reading, so that sums of readings stay finite; what is larger is no reading."""
 TOPICS_MAX = 256
 TIMES_MAX = 1024
 TIME_LENGTH_MAX = 64
@@ -145,6 +147,8 @@ class Reader:
             if number is None:
                 return "bad_value"
             if reading.form == "gauge":
+                if abs(number) >= GAUGE_MAX:
+                    return "bad_value"
                 found.append(Measure(reading.signal, number))
                 continue
             if number < 0:

@@ -171,13 +171,21 @@ class Shards:
         else:
             return ()
         if self._next < 0:
-            since = self._since_s // self._window_s if self._since_s else reached
-            self._first = self._next = min([since, reached, *self._open])
+            self._first = self._next = self._start(reached)
         if len(self._open) > OPEN_WINDOWS_MAX:
             forced = sorted(self._open)[-OPEN_WINDOWS_MAX]
             self.tally.forced += max(0, forced - max(reached, self._next))
             reached = max(reached, forced)
         return range(self._next, reached)
+
+    def _start(self, reached: int) -> int:
+        """The first window: where time began, by the journal alone. What came from before that is late, or others' windows would begin with it."""
+        if not self._since_s:
+            return min([reached, *self._open])
+        start = min(self._since_s // self._window_s, reached)
+        for index in [index for index in self._open if index < start]:
+            self.tally.late += int(self._open.pop(index).touched.sum())
+        return start
 
     def _close(self, index: int, scores: list[Scores]) -> list[Finding]:
         window = window_at(index, self._window_s, self.city.timezone)
@@ -186,25 +194,26 @@ class Shards:
         every = self._judge.wants_all(index)
         judged = [self._score_bank(bank, window, cells, known=known, every=every) for bank in self._banks]
         self._next = index + 1
-        table = Judged.joined(judged)
+        table = Judged.joined([shown for shown, _ in judged])
         if len(table.rows):
             scores.extend(self._judge.scores(table, window, every=every))
-        return self._found(table, window, early=False)
+        return self._found(Judged.joined([due for _, due in judged]), window, early=False)
 
-    def _score_bank(self, bank: Bank, window: Window, cells: Open, *, known: bool, every: bool) -> Judged:
+    def _score_bank(self, bank: Bank, window: Window, cells: Open, *, known: bool, every: bool) -> tuple[Judged, Judged]:
+        """All series that are to be shown, and those of them that are due: what is scored only to be shown finds and teaches nothing."""
         observed = bank.observed(cells)
-        rows = None if every else np.flatnonzero(bank.dense | (observed.n > 0) | bank.flagged)
+        due = bank.dense | (observed.n > 0) | bank.flagged
         p = np.ones(len(bank.rows))
         flagged = np.zeros(len(bank.rows), bool)
         judged = EMPTY
-        if rows is None or len(rows):
-            verdict = bank.detector.score(window, observed, rows)
+        if every or due.any():
+            verdict = bank.detector.score(window, observed, None if every else np.flatnonzero(due))
             judged = self._judge.judge(bank, verdict, cells, known=known)
             p[verdict.rows] = judged.p.min(axis=1)
             flagged[verdict.rows] = judged.fresh_s > self._window_s / FLAG_P
-        bank.detector.learn(window, observed, p)
-        bank.flagged = flagged
-        return judged
+        bank.detector.learn(window, observed, np.where(due, p, 1.0))
+        bank.flagged = flagged & due
+        return judged, judged.where(due[np.searchsorted(bank.rows, judged.rows)])
 
     def _early(self, index: int, newest_s: int) -> list[Finding]:
         """Findings of a window still open: counts only grow, so they stand when it closes (unless corrected). They bear the newest event's time."""
@@ -214,7 +223,8 @@ class Shards:
         found = []
         for bank in self._banks:
             rows = np.flatnonzero((cells.n[bank.rows] >= EARLY_EVENTS_MIN) & ~bank.dense)
-            if bank.kind != "count" or not len(rows):
+            published = index - self._next <= bank.detector.block  # else the closed window is judged by what is not learned yet
+            if bank.kind != "count" or not len(rows) or not published:
                 continue
             between = [window_at(i, self._window_s, self.city.timezone) for i in range(self._next, index)]
             ahead = [(w, bank.observed(self._open.get(w.index, self._blank))) for w in between]

@@ -51,7 +51,7 @@ def replay(folder: Path, out: Path) -> Replayed:
         StoreError: no state folder, or one in use.
         ReplayError: damaged journals, or a difference.
     """
-    store = Store(folder, identity={}, read_only=True)
+    store = Store(folder, identity={}, must_exist=True)
     try:
         city = _city(store)
         writer = RunWriter(out, city)

@@ -57,7 +57,7 @@ class Snapshot(NamedTuple):
 class Store:
     """The tables of one folder, opened by one process. All methods may be called from any thread."""
 
-    def __init__(self, folder: Path, *, identity: dict[str, str], durability: Durability = "full", read_only: bool = False) -> None:
+    def __init__(self, folder: Path, *, identity: dict[str, str], durability: Durability = "full", must_exist: bool = False) -> None:
         """Open or create. ``identity`` is compared with what the folder was made with (city, configuration, key).
 
         Raises:
@@ -67,7 +67,7 @@ class Store:
         self._mutex = threading.RLock()
         self._depth = 0
         path = folder / DATABASE
-        if read_only and not path.exists():
+        if must_exist and not path.exists():
             raise StoreError(f"{folder}: no journals here ({DATABASE} is missing); give the folder that was passed to --state")
         folder.mkdir(parents=True, exist_ok=True)
         self._lock_descriptor = _lock(folder)

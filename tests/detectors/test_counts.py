@@ -127,3 +127,20 @@ def test_late_events_are_added_to_the_durations_that_reach_back() -> None:
 def test_an_unknown_parameter_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="'counts' has no parameter 'level_discont'"):
         Counts(setup(level_discont=0.9))
+
+
+def test_a_yearly_season_is_expected_when_it_comes() -> None:
+    # weeks of a season between 27 and 91: what is predicted two weeks on is of those weeks, not of today
+    week_s = 7 * DAY_S
+    bank = Counts(setup(size=40, window_s=week_s, durations=(1, 2)))
+    random = np.random.default_rng(3)
+    ratio = []
+    for week in range(7 * 52):
+        now = window(week, week_s)
+        mean = 50.0 * np.exp(0.6 * np.cos(2.0 * np.pi * now.year))
+        observed = seen(random.poisson(mean, 40))
+        verdict = bank.score(now, observed)
+        bank.learn(now, observed, verdict.p.min(axis=1))
+        if week >= 5 * 52:
+            ratio.append(verdict.expected[:, 0].mean() / mean)
+    assert np.abs(np.array(ratio) - 1.0).max() < 0.05

@@ -146,6 +146,23 @@ def test_a_limit_speaks_later_too_and_never_for_missing_readings():
     assert (levels.score(window(21 * 24), unknown).p == 1.0).all()
 
 
+@pytest.mark.parametrize("glitch", [READING_MAX * 2, -READING_MAX * 2])
+def test_an_absurd_reading_crosses_no_limit(glitch):
+    levels = bank(signal("up", low=0.0, high=150.0))
+    verdict = levels.score(window(0), seen([glitch]))
+    assert (verdict.p == 1.0).all()
+    assert np.isfinite(verdict.observed).all()
+    assert not verdict.ready.any()
+
+
+def test_the_reading_that_crossed_a_limit_is_the_one_shown():
+    # a signal watched upwards, with a limit below: the lowest reading crossed it, not the highest
+    levels = bank(signal("up", low=0.0))
+    readings = Observed(np.array([2.0]), np.array([9.0]), np.array([-1.0]), np.array([10.0]), np.array([True]))
+    verdict = levels.score(window(0), readings)
+    assert (verdict.p[0, 0], verdict.observed[0, 0], verdict.expected[0, 0]) == (LIMIT_P, -1.0, 0.0)
+
+
 def test_the_first_change_of_a_constant_series_is_rare_not_absurd_and_wears_off():
     #       28 days of 7        one day of 8
     # -------------------------[---------------

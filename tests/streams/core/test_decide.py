@@ -93,6 +93,19 @@ def test_an_early_finding_of_the_next_window_keeps_it_waiting() -> None:
     assert story.hours({FIRE: ".."}) == ["2 provisional->withdrawn not_confirmed"]
 
 
+def test_limits_that_moved_since_do_not_take_back_what_was_raised_early() -> None:
+    # raised early by long durations, the fresh ones just above the clear threshold; then the budget raises both thresholds
+    story = Story()
+    early = msgspec.structs.replace(story.finding(FIRE, "0", minute=20), fresh_recurrence_s=RAISE_S / 10)
+    story.take(early)
+    story.decide._memory.budget.threshold_s *= 1.01
+    story.hour = 1
+    story.take(msgspec.structs.replace(early, number=1, early=False, at_s=0))
+    for shard in SHARDS:
+        story.take(Closed(shard, story.now_s, 2 if shard == "d1" else 0))
+    assert story.said(1) == ["1 provisional->open confirmed"]
+
+
 def test_early_finding_below_the_threshold_says_nothing() -> None:
     assert Story().early(FIRE, "-") == []
 

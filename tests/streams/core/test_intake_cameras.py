@@ -88,6 +88,8 @@ def test_a_gauge_gives_its_level():
         (count("1e999"), "bad_value"),
         (count("NaN", topic=OCCUPANCY), "bad_value"),
         (count("inf", topic=OCCUPANCY), "bad_value"),
+        (count(1e12, topic=OCCUPANCY), "bad_value"),
+        (count(-1e300, topic=OCCUPANCY), "bad_value"),
         (count(1, device="cam-9"), "unknown_area"),
         (count(1, T0 + 50 * DAY_S), "future_time"),
     ],

@@ -236,3 +236,59 @@ def _together(parts: list[Counts], *, rollup: bool) -> Counts:
 def _settled(findings: tuple[Finding, ...]) -> list[Finding]:
     closed = [msgspec.structs.replace(f, number=0) for f in findings if not f.early]
     return sorted(closed, key=lambda f: (f.window_end_s, f.shard, f.area, f.signal))
+
+
+def _since(parts: Counts, since_s: int) -> Counts:
+    return msgspec.structs.replace(parts, spans=tuple(msgspec.structs.replace(span, since_s=since_s) for span in parts.spans))
+
+
+def test_an_event_from_before_time_began_moves_no_shards_first_window() -> None:
+    # hours    100        104  105  ...
+    #          D2 (late)  [ time begins here: the watermark that the first event set
+    tree, since_s = AreaTree(AREAS), 104 * HOUR_S + 3000
+    records = [_since(record([(105 * 60, "D1a", "fire", 1), (100 * 60, "D2", "fire", 1)], since_s), since_s)]
+    records += [_since(record([(hour * 60, "D1a", "fire", 1)], hour * HOUR_S), since_s) for hour in range(105, 110)]
+    together, alone = Shards(CITY, ("D1", "D2"), tree), Shards(CITY, ("D1",), tree)
+    said = [[c.window_end_s for r in records for c in shards.apply(r).closed if c.shard == "D1"] for shards in (together, alone)]
+    assert said[0] == said[1] == [hour * HOUR_S for hour in range(105, 110)]
+    assert (together.tally.late, alone.tally.late) == (1, 0)
+
+
+def test_what_is_scored_only_to_be_shown_changes_nothing() -> None:
+    random = np.random.default_rng(2)
+    records = []
+    for hour in range(20 * 24):
+        n = random.poisson(0.3, 2) + random.poisson(8, 2) * (random.random(2) < 0.02)
+        cells = [(hour * 60 + 7, area, "fire", int(k)) for area, k in zip(("D1a", "D2"), n, strict=True) if k]
+        records.append(record(cells, (hour + 1) * HOUR_S))
+    found = []
+    for detection in (
+        DETECTION,
+        msgspec.structs.replace(DETECTION, score_all=True),
+        msgspec.structs.replace(DETECTION, rest_every_s=7 * DAY_S),
+    ):
+        shards = Shards(msgspec.structs.replace(CITY, detection=detection), ("D1", "D2"), AreaTree(AREAS))
+        found.append([f for r in records for f in shards.apply(r).findings])
+    assert found[0]
+    assert found[0] == found[1] == found[2]
+
+
+def test_no_early_finding_of_a_window_whose_expectation_is_still_to_be_learned() -> None:
+    # days of one window: the one after the next is judged by the block that closes first
+    detection = msgspec.structs.replace(
+        DETECTION,
+        window_s=DAY_S,
+        durations_s=(DAY_S, 2 * DAY_S),
+        history_s=10 * DAY_S,
+        rest_every_s=DAY_S,
+        params={"counts": {"blocks_min": 3}},
+    )
+    shards = Shards(msgspec.structs.replace(CITY, detection=detection), ("D1",), AreaTree(AREAS))
+    random = np.random.default_rng(0)
+    for day in range(40):
+        shards.apply(record([(day * 1440, "D1a", "fire", int(random.poisson(5.0)))], (day + 1) * DAY_S))
+    early = [
+        {f.window_start_s // DAY_S for f in shards.apply(record([(day * 1440, "D1a", "fire", 100)], 40 * DAY_S)).findings}
+        for day in (42, 43, 41, 40)
+    ]
+    assert early == [set(), set(), {41}, {40}]
