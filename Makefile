@@ -27,16 +27,17 @@ setup: $(VENV)/.project ## install everything into .venv, pinned and hashed by r
 
 $(VENV)/.locked: requirements.lock
 	@test -n "$(PYTHON)" || { echo 'setup: no Python 3.11 or newer found; apt-get install python3 python3-venv, or make setup PYTHON=/path/to/python3' >&2; exit 2; }
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --require-hashes --requirement requirements.lock
+	@echo 'setup: installing into $(VENV), about a minute' >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
 	@touch $@
 
 $(VENV)/.project: pyproject.toml $(VENV)/.locked
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup ## play a city through the whole pipeline and serve the cockpit's feed
-	$(BIN)/tocsin demo $(CITY) $(ARGS)
+	@$(BIN)/tocsin demo $(CITY) $(ARGS)
 
 test: lint ## lint, types, import rules and all tests; says what was not tested
 	$(BIN)/python -m pytest -q $(ARGS)

@@ -18,6 +18,7 @@ _PRIOR_SLOPE_VAR = 1e-6
 _PRIOR_SEASON_VAR = 0.1
 _LEVEL_VAR_MAX = 4.0
 _LOG_RATE_MIN = -16.0
+_LOG_RATE_MAX = 36.0  # thousands of times what a cell can hold; keeps whatever is fed finite
 _CLIP_SD = 3.0
 _ODD_MIN = 2.5  # events off the mark before a block may be doubted: a lone event in a sparse series is always surprising, and real
 
@@ -97,14 +98,14 @@ class Rate:
         design = _design(year)
         f = mean[_LEVEL] + blocks * mean[_SLOPE] + design[2] * mean[2] + design[3] * mean[3]
         q = sum(design[i] * design[j] * cov[i, j] for i in (0, 2, 3) for j in (0, 2, 3))
-        return np.maximum(f, _LOG_RATE_MIN), np.maximum(q, 1e-6)
+        return np.clip(f, _LOG_RATE_MIN, _LOG_RATE_MAX), np.maximum(q, 1e-6)
 
     def _correct(self, year: float, q: Floats, shift: Floats, shrink: Floats) -> None:
         """Linear Bayes: the state moves by its covariance with the log rate."""
         design = _design(year)
         gain = sum(design[j] * self._cov[:, j] for j in (0, 2, 3)) / q
         self._mean += gain * shift
-        self._mean[_LEVEL] = np.maximum(self._mean[_LEVEL], _LOG_RATE_MIN)
+        self._mean[_LEVEL] = np.clip(self._mean[_LEVEL], _LOG_RATE_MIN, _LOG_RATE_MAX)
         self._cov -= gain[:, None] * gain[None, :] * (q * shrink)
 
 

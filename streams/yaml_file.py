@@ -140,7 +140,7 @@ def _plain(node: Any, path: KeyPath, document: Document) -> Any:
     if isinstance(node, CommentedSeq):
         document.lines.setdefault(path, node.lc.line + 1)
         for i in range(len(node)):
-            document.lines[(*path, i)] = node.lc.item(i)[0] + 1
+            document.lines[(*path, i)] = (node.lc.item(i)[0] if node.lc.data else node.lc.line) + 1
         return [_plain(value, (*path, i), document) for i, value in enumerate(node)]
     if isinstance(node, TaggedScalar):
         document.refuse(path, f"carries the tag {node.tag.value!r}; write a plain value")

@@ -92,7 +92,7 @@ class Judge:
             recurrence_s=recurrence_s(either, self._window_s),
             fresh_s=recurrence_s(combined(fresh, bank.fresh_factor[verdict.rows]), self._window_s),
             ready=verdict.ready & (known or bank.kind == "level"),
-            news=(cells.n[rows] > 0) | bank.dense[verdict.rows],
+            news=(cells.n[rows] > cells.batch[rows]) | bank.dense[verdict.rows],
             batch=cells.batch[rows] > 0,
         )
 

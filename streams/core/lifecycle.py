@@ -170,7 +170,7 @@ def clears_words(case: Case, limits: Limits, due_s: int) -> str:
     if case.state in FINAL:
         return ""
     needed_s = hold_s(case, limits, flapping=case.flapping)
-    condition = f"clears when fresh risk stays below {recurrence_words(limits.clear_s)} for {needed_s / HOUR_S:g} h"
+    condition = f"clears when nothing as rare as {recurrence_words(limits.clear_s)} is seen for {needed_s / HOUR_S:g} h"
     if case.state == "no_data" or case.partly_dark:
         return f"{condition}; not while data is missing"
     return f"{condition}; earliest {minute_words(case.now_s + max(0, needed_s - case.calm_s))}"

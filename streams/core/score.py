@@ -7,6 +7,7 @@ minutes ─► windows still open ──watermark──► closed: every bank sc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -179,10 +180,16 @@ class Shards:
         return range(self._next, reached)
 
     def _start(self, reached: int) -> int:
-        """The first window: where time began, by the journal alone. What came from before that is late, or others' windows would begin with it."""
-        if not self._since_s:
-            return min([reached, *self._open])
-        start = min(self._since_s // self._window_s, reached)
+        """The first window: where time began, by the journal alone. What came from before that is late, or others' windows would begin with it.
+
+        A gap of more than ``OPEN_WINDOWS_MAX`` is a stray record or a wrong clock: time begins after it, or one record of
+        1970 would have every window since then closed at once.
+        """
+        start = min(self._since_s // self._window_s, reached) if self._since_s else min([reached, *self._open])
+        known = sorted({start, reached, *(index for index in self._open if start < index < reached)})
+        for before, after in pairwise(known):
+            if after - before > OPEN_WINDOWS_MAX:
+                start = after
         for index in [index for index in self._open if index < start]:
             self.tally.late += int(self._open.pop(index).touched.sum())
         return start
@@ -222,7 +229,7 @@ class Shards:
         known = index - self._first >= self.city.detection.history_s // self._window_s
         found = []
         for bank in self._banks:
-            rows = np.flatnonzero((cells.n[bank.rows] >= EARLY_EVENTS_MIN) & ~bank.dense)
+            rows = np.flatnonzero((cells.n[bank.rows] - cells.batch[bank.rows] >= EARLY_EVENTS_MIN) & ~bank.dense)
             published = index - self._next <= bank.detector.block  # else the closed window is judged by what is not learned yet
             if bank.kind != "count" or not len(rows) or not published:
                 continue

@@ -175,7 +175,9 @@ def backtest(  # noqa: PLR0913 - one parameter a flag
     _report(
         figures,
         f"{figures.windows} windows of {figures.window_s} s, {figures.series} series: {figures.alerts} alerts in {figures.incidents} incidents, "
-        f"{figures.alerts_per_day:g} alerts a day; files in {out}",
+        f"{figures.alerts_per_day:g} alerts a day; files in {out}"
+        + "".join(f"\nrejected: {n} {reason}" for reason, n in sorted(figures.rejected.items()))
+        + (f"\na window without a row was taken as {figures.missing}; --missing says otherwise" if counts is not None else ""),
         json=json,
     )
 

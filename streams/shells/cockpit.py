@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Callable
 
 from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from sinks.cockpit.api import create_app
 from sinks.metrics import Metrics
 from streams.shells.http import ingest_router
 from streams.shells.opening import Opened
 
+HOSTS = ("127.0.0.1", "localhost")
+"""Names this process is asked for by; another one is a web page that had its own name resolved to this address (DNS rebinding)."""
 BEHIND_MAX = 10_000
 """Journal records that may wait before the process calls itself not ready."""
 
@@ -26,6 +29,7 @@ def build_app(opened: Opened, *, token: str, now_s: Callable[[], int], ingest: b
         metrics=(lambda: _exposition(opened, metrics, now_s())) if metrics else None,
         title=f"Tocsin: {opened.engine.city.title}",
     )
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))
     if ingest:
         app.include_router(ingest_router(opened.engine, token, now_s))
     return app
@@ -45,6 +49,8 @@ def _exposition(opened: Opened, metrics: Metrics, now_s: int) -> bytes:
     metrics.feed(feed.subscribers, feed.dropped, feed.resets)
     lags: dict[str, int] = {}
     for raw, watermark_s in engine.desk.watermarks().items():
+        if watermark_s <= 0:  # nothing has come yet: no lag, rather than one since 1970
+            continue
         source = raw.removeprefix("raw.").rsplit("/", 1)[0]
         lags[source] = max(lags.get(source, 0), now_s - watermark_s)
     for source, lag_s in lags.items():

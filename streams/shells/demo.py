@@ -76,10 +76,12 @@ class Lines:
         """Local time, band, place, signals, why, and how rarely chance alone does this."""
         at = datetime.fromtimestamp(step.at_s, self._zone).strftime("%Y-%m-%d %H:%M")
         band = f"[{COLOURS.get(step.band, 'default')}]{step.band:<6}[/]"
-        signals = ", ".join(self._titles.get(name, name) for name in step.signals)
+        titles = [self._titles.get(name, name) for name in step.signals]
+        others = [title for title in titles if not step.why.startswith(f"{title}, ")]  # the sentence names its own signal
+        also = f" Also: {', '.join(others)}." if others else ""
         chance = "" if "by chance" in step.why else f" By chance {recurrence_words(step.recurrence_s)}."
         reason = "" if step.reason == "raised" else f" ({step.reason.replace('_', ' ')})"
-        return f"{at}  {band}  {escape(self._tree.path_name(step.area))}  {escape(signals)}{reason}: {escape(step.why + chance)}"
+        return f"{at}  {band}  {escape(self._tree.path_name(step.area))}  {escape(step.why + chance + also)}{reason}"
 
 
 def run(city: City, options: Options) -> int:

@@ -29,7 +29,7 @@ class Follower:
         self._desk = desk
         self._store = store
         self._key = key
-        self._name = self._digest(str(path.resolve()).encode()).hex()
+        self._name = self._digest(f"{source}={path.resolve()}".encode()).hex()
         self._at = store.file_position(self._name)
 
     def poll(self, now_s: int) -> int:

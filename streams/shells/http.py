@@ -6,6 +6,7 @@ application, which this is mounted beside, answers refusals as problem+json.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import sqlite3
 import threading
@@ -18,12 +19,14 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from streams.shells.engine import Engine
 
 BODY_BYTES_MAX = 16 << 20
 RECORDS_MAX = 200_000
 CONCURRENT_MAX = 8
+BODY_S_MAX = 30.0
 BEHIND_MAX = 100_000
 
 JSON_LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
@@ -47,7 +50,7 @@ def ingest_router(engine: Engine, token: str, now_s: Callable[[], int]) -> APIRo
         if not slots.acquire(blocking=False):
             raise _busy(f"{CONCURRENT_MAX} requests are being taken in; try again")
         try:
-            body = await _body(request)
+            body = await _body_in_time(request)
             taken = await run_in_threadpool(_take, engine, source, media, body, now_s)
         finally:
             slots.release()
@@ -79,6 +82,17 @@ def _media_type(request: Request) -> str:
     if media not in ACCEPTED:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the content type must be one of: {', '.join(ACCEPTED)}")
     return media
+
+
+async def _body_in_time(request: Request) -> bytes:
+    """The body; a client that stops in the middle must not keep its slot."""
+    try:
+        async with asyncio.timeout(BODY_S_MAX):
+            return await _body(request)
+    except TimeoutError:
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive within {BODY_S_MAX:g} s; send it again") from None
+    except ClientDisconnect:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body ends too early; send it again") from None
 
 
 async def _body(request: Request) -> bytes:
@@ -127,13 +141,15 @@ def split(media: str, body: bytes) -> list[bytes]:
     [b'{"a":1}', b'{"a":2}']
     """
     if media in JSON_LINES:
+        if body.count(b"\n") > 2 * RECORDS_MAX:  # before a list of millions is made of them; blank lines may be many, not that many
+            raise _too_many()
         payloads = [line for line in body.split(b"\n") if line.strip()]
     elif media in JSON_MANY or body.lstrip()[:1] == b"[":
         payloads = _elements(body)
     else:
         payloads = [body]
     if len(payloads) > RECORDS_MAX:
-        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may hold {RECORDS_MAX} records; send several")
+        raise _too_many()
     return payloads
 
 
@@ -145,6 +161,10 @@ def _elements(body: bytes) -> list[bytes]:
         return [bytes(element) for element in _array.decode(body)]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is not a JSON array; one record a line needs application/x-ndjson") from None
+
+
+def _too_many() -> HTTPException:
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may hold {RECORDS_MAX} records; send several")
 
 
 def _too_large() -> HTTPException:

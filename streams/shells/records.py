@@ -20,6 +20,7 @@ import orjson
 from streams.core.times import parse_time
 from streams.model import DAY_S
 from streams.settings import City, Source
+from streams.shells.arrivals import arrivals
 from streams.shells.errors import ShellError
 
 GENERATORS = "tocsin.generators"
@@ -124,20 +125,23 @@ def _ends(records: Iterator[Record]) -> tuple[int, int]:
 
 
 def _csv_records(city: City, path: Path) -> Iterator[Record]:
+    at_s = 0
+    for at_s, (source, payload) in arrivals(_csv_rows(city, path)):
+        yield Record(source, at_s, payload)
+    if not at_s:
+        raise RecordsError(f"{path}: no row with a time; the column must be named as the sources' time says")
+
+
+def _csv_rows(city: City, path: Path) -> Iterator[tuple[int | None, tuple[str, bytes]]]:
     assert city.demo is not None
     route = city.demo.route
     encode = orjson.dumps
     zones = {name: _zone(source) for name, source in city.sources.items()}
-    at_s = 0
     with _open(path) as file:
         for row in csv.DictReader(file, restkey="_rest"):
             source = route.sources.get(row.get(route.column) or "", route.sources.get("*", ""))
-            if not source:
-                continue
-            at_s = max(at_s, parse_time(row.get(city.sources[source].time) or "", zones[source]) or at_s)
-            yield Record(source, at_s, encode(row))
-    if not at_s:
-        raise RecordsError(f"{path}: no row with a time; the column must be named as the sources' time says")
+            if source:
+                yield parse_time(row.get(city.sources[source].time) or "", zones[source]), (source, encode(row))
 
 
 def _line_records(city: City, source: str, path: Path) -> Iterator[Record]:
@@ -145,19 +149,10 @@ def _line_records(city: City, source: str, path: Path) -> Iterator[Record]:
     spec = city.sources[source]
     zone, keys = _zone(spec), spec.time.split(".")
     at_s = 0
-    early: list[bytes] = []
     with _open(path) as file:
-        for line in file:
-            payload = line.encode().strip()
-            if not payload:
-                continue
-            at_s = max(at_s, _time_in(payload, keys, zone) or at_s)
-            early.append(payload)
-            if at_s:
-                yield from (Record(source, at_s, data) for data in early)
-                early.clear()
-            elif len(early) > 10_000:
-                break
+        payloads = (line.encode().strip() for line in file)
+        for at_s, payload in arrivals((_time_in(payload, keys, zone), payload) for payload in payloads if payload):
+            yield Record(source, at_s, payload)
     if not at_s:
         raise RecordsError(f"{path}: no line with a time at {spec.time!r}; is it JSON lines of the source {source!r}?")
 

@@ -144,3 +144,13 @@ def test_a_yearly_season_is_expected_when_it_comes() -> None:
         if week >= 5 * 52:
             ratio.append(verdict.expected[:, 0].mean() / mean)
     assert np.abs(np.array(ratio) - 1.0).max() < 0.05
+
+
+def test_counts_between_nothing_and_the_largest_stay_finite() -> None:
+    bank = Counts(setup(size=2))
+    for t in range(40 * 24):
+        n = np.array([float(2**33) * (t // 24 % 2), 1.0])
+        verdict = bank.score(window(t), seen(n))
+        assert np.isfinite(verdict.p).all()
+        assert np.isfinite(verdict.expected).all()
+        bank.learn(window(t), seen(n), np.ones(2))

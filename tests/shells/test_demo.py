@@ -83,12 +83,12 @@ def test_a_line_shows_no_markup_of_its_own(tmp_path: Path):
     from rich.console import Console
 
     step = Transition(
-        "a", 1, START_S, START_S, "A1", ("noise",), "none", "open", "worse", "orange", 60.0, 4e7, True, why="[red]Noise[/red]."
+        "a", 1, START_S, START_S, "A1", ("noise",), "none", "open", "worse", "orange", 60.0, 4e7, True, why="Noise, North: [red]9[/red]."
     )
     console = Console(width=40, no_color=True, record=True, file=(tmp_path / "out").open("w"))
     Lines(small_city(), console).write(Batch(transitions=((1, step),)))
     assert (tmp_path / "out").read_text() == (
-        "2015-01-01 00:00  orange  Smallville > North  Noise (worse): [red]Noise[/red]. By chance once in a year.\n"
+        "2015-01-01 00:00  orange  Smallville > North  Noise, North: [red]9[/red]. By chance once in a year. (worse)\n"
     )
     console.file.close()
 

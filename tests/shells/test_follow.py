@@ -151,3 +151,10 @@ def test_neither_path_nor_content_is_kept(town: Town):
     town.open()
     assert b"private" not in kept
     assert b"hotline.ndjson" not in kept
+
+
+def test_one_file_followed_for_two_sources_is_read_whole_for_each(town: Town):
+    town.write(town.lines(5))
+    assert town.drain() == 5
+    town.follower = Follower(town.engine.desk, town.store, "app", town.path, KEY)
+    assert town.follower.poll(START_S) > 0

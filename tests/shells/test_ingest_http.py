@@ -35,7 +35,7 @@ class Client:
         return asyncio.run(self._ask("POST", path, **options))
 
     async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url="http://127.0.0.1") as client:
             return await client.request(method, path, **options)
 
 
@@ -166,3 +166,29 @@ def test_readiness_and_metrics(opened: Opened, tmp_path: Path):
     assert 'tocsin_watermark_lag_seconds{source="hotline"} 360.0' in text
     assert "tocsin_behind_records 4.0" in text, "two counts and the two configurations: nothing is pumped yet"
     made.close()
+
+
+def test_a_page_of_another_name_is_refused(opened: Opened):
+    app = build_app(opened, token=TOKEN, now_s=lambda: START_S + 60)
+    assert asyncio.run(_rebound(app)).status_code == 400
+    assert Client(app).get("/api/alerts").status_code == 200
+
+
+async def _rebound(app: Any) -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://evil.example.com") as page:
+        return await page.get("/api/alerts")
+
+
+def test_a_body_that_stops_in_the_middle_gives_its_slot_back(client: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http, "BODY_S_MAX", 0.01)
+
+    async def stuck() -> Any:
+        yield b"{"
+        await asyncio.sleep(5)
+
+    assert client.post("/ingest/hotline", content=stuck(), headers=NDJSON).status_code == 408
+
+
+def test_millions_of_lines_are_refused_before_they_are_cut(client: Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http, "RECORDS_MAX", 10)
+    assert client.post("/ingest/hotline", content=b"\n" * 21, headers=NDJSON).status_code == 413

@@ -110,3 +110,8 @@ def test_paths_and_remedies_read_like_people_write() -> None:
     assert nearest("nois", ("noise", "floods")) == "did you mean 'noise'?"
     assert nearest("zzz", ("noise", "floods")) == "known are noise, floods"
     assert nearest("zzz", ()) == "known are none"
+
+
+def test_a_list_with_a_tag_is_told_not_raised(tmp_path: Path) -> None:
+    _, problems = read(tmp_path, 'z: !!python/object/apply:os.system ["true"]\nouter: {n: 1}\n')
+    assert not any("Traceback" in problem for problem in problems)

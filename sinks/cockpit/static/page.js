@@ -53,7 +53,7 @@ function card(alert) {
   const facts = make("ul", "facts");
   const age = make("li");
   age.dataset.onset = alert.onset_s;
-  const words = [chance(alert.recurrence_s), STATES[alert.state] ?? alert.state, alert.owner && `with ${alert.owner}`];
+  const words = [!alert.why.includes("by chance") && chance(alert.recurrence_s), STATES[alert.state] ?? alert.state, alert.owner && `with ${alert.owner}`];
   facts.append(age, ...words.filter(Boolean).map((text) => make("li", "", text)));
   const details = make("details");
   const list = make("dl");
@@ -75,7 +75,8 @@ function ages() {
   const now = Date.now() / 1000;
   for (const age of document.querySelectorAll("[data-onset]")) {
     const seconds = now - Number(age.dataset.onset);
-    age.textContent = seconds < 60 ? "just begun" : `for ${span(seconds)}`;
+    // a demo plays the past: an age by today's clock would say nothing
+    age.textContent = seconds > 28 * DAY ? `since ${clock(Number(age.dataset.onset))}` : seconds < 60 ? "just begun" : `for ${span(seconds)}`;
   }
 }
 

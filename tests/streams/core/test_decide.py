@@ -183,7 +183,7 @@ def test_pain_15_darkness_of_another_shard_is_not_ours() -> None:
 def test_pain_33_the_alert_says_when_it_clears() -> None:
     story = Story()
     story.hours({FIRE: "0."})
-    assert story.only().clears == "clears when fresh risk stays below once in a week for 12 h; earliest 2015-01-01T13:00Z"
+    assert story.only().clears == "clears when nothing as rare as once in a week is seen for 12 h; earliest 2015-01-01T13:00Z"
 
 
 def test_pain_26_the_first_risk_is_kept() -> None:

@@ -113,13 +113,16 @@ def test_pain_40_raise_and_clear_do_not_overlap() -> None:
     "case, words",
     [
         (Case("provisional", START_S), "confirmed or withdrawn when the window that ends 2015-01-01T01:00Z closes"),
-        (Case("open", START_S), "clears when fresh risk stays below once in 2 weeks for 12 h; earliest 2015-01-01T12:00Z"),
+        (Case("open", START_S), "clears when nothing as rare as once in 2 weeks is seen for 12 h; earliest 2015-01-01T12:00Z"),
         (
             Case("open", START_S, calm_s=10 * HOUR_S),
-            "clears when fresh risk stays below once in 2 weeks for 12 h; earliest 2015-01-01T02:00Z",
+            "clears when nothing as rare as once in 2 weeks is seen for 12 h; earliest 2015-01-01T02:00Z",
         ),
-        (Case("open", START_S, flapping=True), "clears when fresh risk stays below once in 2 weeks for 24 h; earliest 2015-01-02T00:00Z"),
-        (Case("no_data", START_S, dark=True), "clears when fresh risk stays below once in 2 weeks for 12 h; not while data is missing"),
+        (
+            Case("open", START_S, flapping=True),
+            "clears when nothing as rare as once in 2 weeks is seen for 24 h; earliest 2015-01-02T00:00Z",
+        ),
+        (Case("no_data", START_S, dark=True), "clears when nothing as rare as once in 2 weeks is seen for 12 h; not while data is missing"),
         (Case("cleared", START_S), ""),
     ],
 )

@@ -292,3 +292,12 @@ def test_no_early_finding_of_a_window_whose_expectation_is_still_to_be_learned()
         for day in (42, 43, 41, 40)
     ]
     assert early == [set(), set(), {41}, {40}]
+
+
+def test_a_stray_record_of_long_ago_does_not_begin_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score, "OPEN_WINDOWS_MAX", 100)
+    scorer = Scorer(CITY)
+    stray = record([(7, "D1a", "fire", 1)], 0)
+    late = 1_000_000 * HOUR_S
+    scored = run(scorer, [stray, record([(late // 60 + 7, "D1a", "fire", 1)], late + 2 * HOUR_S)])
+    assert {closed.window_end_s for closed in scored.closed} == {late + HOUR_S, late + 2 * HOUR_S}
