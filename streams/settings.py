@@ -176,7 +176,9 @@ def derived(city: City) -> City:
             feeds.setdefault(signal, set()).add(name)
     known = {signal.name for signal in city.signals}
     silences = tuple(
-        Signal(f"feed.{name}", f"{name} feed", "data_quality", direction="down", group="feeds", detector=city.detection.silence_detector)
+        Signal(
+            f"feed.{name}", f"{name} readings", "data_quality", direction="down", group="feeds", detector=city.detection.silence_detector
+        )
         for name, source in sorted(city.sources.items())
         if source.heartbeat and f"feed.{name}" not in known
     )

@@ -31,10 +31,11 @@ FROM (
 ) AS hours
 ANY INNER JOIN (SELECT code AS area, district FROM $db.areas FINAL WHERE district != '') AS places USING area
 GROUP BY hour, district, signal""",
-    "v_scores": """SELECT window_end, shard, area, signal, duration_s, if(hidden, NULL, exact) AS observed, expected,
-    if(hidden, NULL, tail) AS p, recurrence_s, risk, config_version
+    "v_scores": """SELECT window_end, shard, area, signal, duration_s, if(hidden, NULL, exact) AS observed, if(hidden, NULL, usual) AS expected,
+    if(hidden, NULL, tail) AS p, if(hidden, NULL, rare_s) AS recurrence_s, risk, config_version
 FROM (
-    SELECT window_end, shard, area, signal, duration_s, observed AS exact, expected, p AS tail, recurrence_s, risk, config_version,
+    SELECT window_end, shard, area, signal, duration_s, observed AS exact, expected AS usual, p AS tail, recurrence_s AS rare_s,
+        risk, config_version,
         NOT $wide AND NOT $level AND observed < $floor AS hidden
     FROM $db.scores FINAL
 )""",

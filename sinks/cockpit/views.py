@@ -1,8 +1,8 @@
 """What people get to see of an alert: plain dictionaries, with small counts of small areas taken out. Pure.
 
 An area is small below district level (level 2 and deeper), or when it is not in the tree. There an observed count
-below the floor is ``None`` with the words "fewer than 5", and so is its p-value, which gives the count away. The
-``why`` sentences were made with the same floor.
+below the floor is ``None`` with the words "fewer than 5", and so are what was expected and the p-value: with the recurrence
+interval they would give the count away. The ``why`` sentences were made with the same floor.
 """
 
 from __future__ import annotations
@@ -132,8 +132,8 @@ class View:
             "duration_s": evidence.duration_s,
             "observed": None if hidden else evidence.observed,
             "observed_text": f"fewer than {self.suppress_below}" if hidden else None,
-            "expected": evidence.expected,
-            "lower": evidence.lower,
-            "upper": evidence.upper,
+            "expected": None if hidden else evidence.expected,
+            "lower": None if hidden else evidence.lower,
+            "upper": None if hidden else evidence.upper,
             "p": None if hidden else evidence.p,
         }

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from streams.core.book import Book, Past
 from streams.core.budget import Budget
-from streams.core.incidents import Incident, Relations, Series, opened
+from streams.core.incidents import Incident, Relations, Series, Track, leading_first, opened
 from streams.core.lifecycle import FINAL, NEXT, RANK, TRANSITION_REASONS, Case, Limits, Step, clears_words
 from streams.core.muting import Silence, ended, muted_by
 from streams.core.whereabouts import whereabouts
@@ -174,7 +174,7 @@ class Alerts:
             recurrence_s=lead.recurrence_s,
             notify=step.notify and not muter,
             actor=actor,
-            why=lead.why,
+            why=self.said(incident).why,
             config_version=incident.config_version,
             muted_by=muter or unmuted,
         )
@@ -196,7 +196,12 @@ class Alerts:
     def view(self, incident: Incident) -> Alert:
         """What people see of it now."""
         case = self._case(incident, Touch(), self._memory.taken_to_s, 0.0)
-        return incident.alert(self.whereabouts(incident), clears_words(case, self.limits, incident.due_s))
+        return incident.alert(self.whereabouts(incident), self.said(incident).why, clears_words(case, self.limits, incident.due_s))
+
+    def said(self, incident: Incident) -> Track:
+        """The series whose sentence speaks for the alert: the strongest of its place, or of all where its place has none."""
+        place = self.whereabouts(incident)
+        return min((track for track in incident.tracks.values() if track.area == place), key=leading_first, default=incident.leading())
 
     def whereabouts(self, incident: Incident) -> str:
         """The area an alert is said to be in: the lowest that accounts for it."""

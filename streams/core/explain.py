@@ -57,8 +57,10 @@ def why(
         seen = f"{number_words(lead.observed)} over the last {span_words(lead.duration_s)}"
         normal = f"normal is {number_words(lead.expected)} ({number_words(lead.lower)} to {number_words(lead.upper)})"
         return f"{about}: {seen}; {normal}; by chance {recurrence_words(recurrence_s)}."
-    hidden = small and lead.observed < fewer_than
-    seen = f"fewer than {fewer_than}" if hidden else number_words(lead.observed)
+    if small and lead.observed < fewer_than:  # what was expected and how rare it is would give the count away
+        side = "more" if lead.observed > lead.expected else "less"
+        return f"{about}: fewer than {fewer_than} in the last {span_words(lead.duration_s)}, {side} than is usual there."
+    seen = number_words(lead.observed)
     normal = f"{number_words(lead.expected)} expected ({number_words(lead.lower)} to {number_words(lead.upper)})"
     return f"{about}: {seen} in the last {span_words(lead.duration_s)}, {normal}; by chance {recurrence_words(recurrence_s)}."
 

@@ -74,7 +74,7 @@ class Incident(Struct):
 
     def leading(self) -> Track:
         """The series with the greatest risk; equals go by area and signal."""
-        return min(self.tracks.values(), key=_leading_first)
+        return min(self.tracks.values(), key=leading_first)
 
     def compare(self, now_s: int) -> float:
         """The reference for getting worse, from what was seen before this moment."""
@@ -87,9 +87,9 @@ class Incident(Struct):
         hour = now_s // HOUR_S
         self.peaks[hour] = max(fresh_s, self.peaks.get(hour, 0.0))
 
-    def alert(self, place: str, clears: str) -> Alert:
-        """What people see of it; ``place``: the area it is said to be in."""
-        ordered = sorted(self.tracks.values(), key=_leading_first)
+    def alert(self, place: str, why: str, clears: str) -> Alert:
+        """What people see of it; ``place``: the area it is said to be in, ``why``: the sentence of that place."""
+        ordered = sorted(self.tracks.values(), key=leading_first)
         lead = ordered[0]
         return Alert(
             id=self.id,
@@ -103,7 +103,7 @@ class Incident(Struct):
             onset_s=self.onset_s,
             updated_s=self.updated_s,
             reason=self.reason,
-            why=lead.why,
+            why=why,
             clears=clears,
             members=tuple(Member(t.area, t.signal, t.since_s, t.updated_s, t.recurrence_s, t.risk, t.why, t.evidence) for t in ordered),
             seq=self.seq,
@@ -197,7 +197,8 @@ def alert_id(area: str, signal: str, window_start_s: int) -> str:
     return blake2b(f"{area}\0{signal}\0{window_start_s}".encode(), digest_size=8).hexdigest()
 
 
-def _leading_first(track: Track) -> tuple[float, float, str, str]:
+def leading_first(track: Track) -> tuple[float, float, str, str]:
+    """Orders series by risk, greatest first; equals by area and signal."""
     return (-track.risk, -track.recurrence_s, track.area, track.signal)
 
 

@@ -55,8 +55,8 @@ def _exposition(opened: Opened, metrics: Metrics, now_s: int) -> bytes:
         lags[source] = max(lags.get(source, 0), now_s - watermark_s)
     for source, lag_s in lags.items():
         metrics.watermark_lag(source, lag_s)
-    tally = engine.tally()
-    engine.meter.bound("open_windows", tally.forced)
+    for bound, reached in engine.bounds().items():
+        engine.meter.bound(bound, reached)
     engine.meter.bound("feed_alerts", feed.left_off)
     engine.meter.bound("feed_subscribers", feed.refused)
     return metrics.text()

@@ -21,7 +21,7 @@ from rich.markup import escape
 from sinks.base import Batch, Sink
 from streams.core.areas import AreaTree
 from streams.core.explain import recurrence_words
-from streams.model import Transition
+from streams.model import Area, Transition
 from streams.settings import City
 from streams.shells.bar import bar
 from streams.shells.cockpit import build_app
@@ -114,7 +114,7 @@ def run(city: City, options: Options) -> int:
         tables.flush()
         if options.state is not None:
             opened.engine.checkpoint(stretch.end_s)
-        _report(summary, options, console)
+        _report(city, summary, options, console)
         if server is not None and not options.once:
             console.print(f"Still serving {server.url}; Ctrl-C ends it.", soft_wrap=True, highlight=False)
             with contextlib.suppress(KeyboardInterrupt):
@@ -171,21 +171,22 @@ def _pace(stretch: Stretch, options: Options) -> Pace | None:
     return Pace(stretch.first_s, stretch.end_s, options.duration_s, storms, time.monotonic)
 
 
-def _report(summary: Summary, options: Options, console: Console) -> None:
+def _report(city: City, summary: Summary, options: Options, console: Console) -> None:
     if options.json:
         Console().out(orjson.dumps(msgspec.to_builtins(summary)).decode(), highlight=False)
         return
-    for line in report_lines(summary):
+    for line in report_lines(summary, city.areas):
         console.print(escape(line), soft_wrap=True, highlight=False)
 
 
-def report_lines(summary: Summary) -> Sequence[str]:
-    """The summary in words."""
+def report_lines(summary: Summary, areas: Sequence[Area] = ()) -> Sequence[str]:
+    """The summary in words; codes of ``areas`` become names."""
+    names = {area.code: area.name for area in areas}
     lines = [
         f"{summary.events} records of {summary.days:g} days in {summary.seconds:g} s: {summary.alerts} alerts in {summary.incidents} incidents, "
         f"{summary.alerts_per_day:g} a day over the {summary.days_judged:g} days after the start ({summary.cold_start_alerts} before that).",
     ]
-    lines += [f"caught {hit.event} {hit.delay_h:g} h after its start, in {hit.area}" for hit in summary.caught]
+    lines += [f"caught {hit.event} {hit.delay_h:g} h after its start, in {names.get(hit.area, hit.area)}" for hit in summary.caught]
     lines += [f"missed {event}" for event in summary.missed]
     if summary.rejected:
         lines.append("not counted: " + ", ".join(f"{n} {reason}" for reason, n in summary.rejected.items()))

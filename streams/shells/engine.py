@@ -108,6 +108,11 @@ class Engine:
         """A sink is away: outputs wait in the journals."""
         return self._pending is not None
 
+    def bounds(self) -> dict[str, int]:
+        """How often each bound of score and decide was reached since the journals began."""
+        scored, decided = self._scorer.tally(), self._decide.tally()
+        return {"open_windows": scored.forced, "open_alerts": decided.dropped, "ended_series": decided.forgotten}
+
     def tally(self) -> Tally:
         """What score could not do as usual, summed over the shards."""
         return self._scorer.tally()

@@ -20,10 +20,15 @@ from sinks.base import Batch
 from streams.core.areas import AreaTree
 from streams.model import Scores, Transition
 from streams.settings import City
+from streams.shells.errors import ShellError
 
 ALERTS = "alerts.ndjson"
 SCORES = "scores.csv"
 COLUMNS = ("time", "area", "signal", "duration_s", "observed", "expected", "p", "recurrence_s", "risk")
+
+
+class OutputsError(ShellError):
+    """The folder for outputs cannot be used."""
 
 
 class RunWriter:
@@ -32,8 +37,15 @@ class RunWriter:
     name: ClassVar[str] = "files"
 
     def __init__(self, folder: Path, city: City, *, shift_s: int = 0, resume: bool = False, scores: bool = True) -> None:
-        """``shift_s`` is added to every time that is written; ``scores`` False leaves the larger file out."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """``shift_s`` is added to every time that is written; ``scores`` False leaves the larger file out.
+
+        Raises:
+            OutputsError: ``folder`` is no folder, or cannot be made.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputsError(f"--out {folder}: {error.strerror}; give a folder that can be written to") from None
         self._zone = ZoneInfo(city.timezone)
         self._shift_s = shift_s
         self._shard_of = _shard_of(city)

@@ -11,6 +11,7 @@ import pytest
 from streams.model import DAY_S
 from streams.shells.backtest import backtest_counts, backtest_records
 from streams.shells.csvcounts import CountsFileError
+from streams.shells.outputs import OutputsError, RunWriter
 from streams.shells.records import RecordsError, lines_stretch
 from tests.shells.small import START_S, days, small_city
 
@@ -135,3 +136,10 @@ def test_records_without_a_time_or_a_source_are_refused(tmp_path: Path):
         lines_stretch(city, "hotline", path)
     with pytest.raises(RecordsError, match="has no such source; it has hotline"):
         lines_stretch(city, "nobody", path)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_with_the_remedy(tmp_path: Path):
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    with pytest.raises(OutputsError, match="File exists; give a folder"):
+        RunWriter(taken, small_city())

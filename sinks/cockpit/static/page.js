@@ -5,11 +5,13 @@ const STATES = { provisional: "provisional, its window is still open", open: "op
 const DAY = 86400;
 const SPANS = [[365 * DAY, "year"], [7 * DAY, "week"], [DAY, "day"], [3600, "hour"], [60, "minute"]];
 const SHOWN_MAX = 500;
+const PAST_MAX = 10;
 
 const at = (id) => document.getElementById(id);
 const alerts = new Map(); // id -> summary
 const cards = new Map(); // id -> element
 let leftOff = 0;
+let later = 0; // timer of the next look at what has cleared
 
 function span(seconds) {
   const [unit, word] = SPANS.find(([s]) => seconds >= 1.5 * s) ?? [60, "minute"];
@@ -39,6 +41,7 @@ function make(tag, className, text) {
 function evidence(lead) {
   if (!lead) return [];
   const seen = lead.observed === null ? lead.observed_text : number(lead.observed);
+  if (lead.expected === null) return [[`Seen in ${span(lead.duration_s)}`, seen]];
   const usual = `${number(lead.expected)} (${number(lead.lower)} to ${number(lead.upper)})`;
   return [[`Seen in ${span(lead.duration_s)}`, seen], ["Expected", usual]];
 }
@@ -121,6 +124,16 @@ function show() {
   ages();
 }
 
+async function past() {
+  const answer = await fetch(`/api/alerts?state=cleared&limit=${PAST_MAX}`).catch(() => null);
+  if (!answer?.ok) return;
+  const { alerts: ended } = await answer.json();
+  ended.sort((a, b) => b.updated_s - a.updated_s);
+  at("past").replaceChildren(...ended.map(card));
+  at("ended").hidden = ended.length === 0;
+  ages();
+}
+
 function connection(state, text) {
   const place = at("connection");
   if (place.dataset.state === state && place.textContent === text) return;
@@ -135,6 +148,7 @@ function snapshot(event) {
   leftOff = data.left_off;
   data.alerts.forEach(put);
   show();
+  past();
 }
 
 function transition(event) {
@@ -142,6 +156,10 @@ function transition(event) {
   if (!alert) return; // history: the list that follows is newer
   put(alert);
   show();
+  if (FINISHED.includes(alert.state)) {
+    clearTimeout(later);
+    later = setTimeout(past, 1000);
+  }
   if (step.notify) at("news").textContent = `${step.band}: ${step.signal_titles.join(", ")}, ${step.area_path.at(-1)}. ${step.reason.replaceAll("_", " ")}.`;
 }
 
