@@ -47,7 +47,7 @@ class Rings:
                 both[:, i] -= self._ring[:, (self._at - (duration - 1) + k) % self._length, :][:, rows]
             for _, seen, expected in ahead[len(ahead) - min(len(ahead), duration - 1) :]:
                 both[0, i] += seen
-                both[1, i] += expected
+                both[1, i] += expected.astype(np.float32)  # as they will stand in the ring
         return both[0].T, np.maximum(both[1].T, 0.0)
 
     def push(self, index: int, seen: Floats, expected: Floats, q: Floats, *, learn: Bools, flagged: Bools) -> None:

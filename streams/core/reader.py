@@ -18,6 +18,8 @@ COUNT_MAX = 2**31 - 1
 """The largest raw count of a counter (xs:int); what is larger is no count."""
 GAUGE_MAX = 1e12
 """The largest size of a gauge's reading, so that sums of readings stay finite; what is larger is no reading."""
+GAUGE_STEPS = 2**16
+"""Readings are kept in steps of 1/65536, so that their sums are exact and do not depend on the order they came in."""
 TOPICS_MAX = 256
 TIMES_MAX = 1024
 TIME_LENGTH_MAX = 64
@@ -149,7 +151,7 @@ class Reader:
             if reading.form == "gauge":
                 if abs(number) >= GAUGE_MAX:
                     return "bad_value"
-                found.append(Measure(reading.signal, number))
+                found.append(Measure(reading.signal, round(number * GAUGE_STEPS) / GAUGE_STEPS))
                 continue
             if number < 0:
                 return "negative_count"
