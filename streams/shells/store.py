@@ -54,6 +54,10 @@ class Snapshot(NamedTuple):
     record: bytes
 
 
+def _not_ours(path: Path, error: sqlite3.DatabaseError) -> StoreError:
+    return StoreError(f"{path}: not a database of Tocsin ({error}); choose another folder, or restore this file")
+
+
 class Store:
     """The tables of one folder, opened by one process. All methods may be called from any thread."""
 
@@ -74,14 +78,14 @@ class Store:
         path.touch(mode=0o600)
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._open(identity, durability)
         except sqlite3.DatabaseError as error:
             self._unlock()
-            raise StoreError(f"{path}: not a database of Tocsin ({error}); choose another folder, or restore this file") from None
-        except StoreError:
-            self._db.close()
-            self._unlock()
-            raise
+            raise _not_ours(path, error) from None
+        try:
+            self._open(identity, durability)
+        except (sqlite3.DatabaseError, StoreError) as error:
+            self.close()
+            raise error if isinstance(error, StoreError) else _not_ours(path, error) from None
 
     def _open(self, identity: dict[str, str], durability: Durability) -> None:
         self._run("PRAGMA journal_mode=WAL")
