@@ -18,6 +18,7 @@ import numpy as np
 from scipy import special
 
 from detectors.base import Bools, Floats, Ints, Observed, Setup, State, Verdict, Window, params_of, register
+from detectors.running import Running
 from streams.model import DAY_S
 
 LIMIT_P = 1e-12
@@ -82,9 +83,8 @@ class Levels:
         self._high = np.array([np.inf if s.limit_high is None else s.limit_high for s in signals], float)
         self._far = special.stdtrit(self._df, [1.0 - _EPISODE_P, 1.0 - _EPISODE_P / 2.0])
         self._keep = float(np.exp(-1.0 / self._rows))
-        self._length = setup.durations[-1] + 1
-        self._last, self._at, self._place = -1, -1, 0  # window learned last, block that predictions[0] is for, row in the sums
-        self._sums = np.zeros((self._length, 4, self._size))  # running sums of windows, z, values, centres
+        self._last, self._at = -1, -1  # window learned last, block that predictions[0] is for
+        self._running = Running(setup.durations, 4, self._size)  # windows, z, values, centres
         self._cells = np.full((self._rows, self._slots, self._size), np.nan)
         self._flagged = np.zeros((self._rows, self._slots, self._size), bool)
         self._weekend = np.zeros((self._rows, self._slots), bool)
@@ -97,13 +97,13 @@ class Levels:
     def score(self, window: Window, observed: Observed, rows: Ints | None = None, ahead: Sequence[tuple[Window, Observed]] = ()) -> Verdict:
         """Tail probabilities of ``window`` and of the means over the longer durations that end with it."""
         chosen: slice | Ints = slice(None) if rows is None else rows
-        chain, before = [self._sums[self._place]], self._z
+        chain, before = [self._running.now], self._z
         for earlier in ahead:
             seen = self._look(*earlier)
             chain.append(chain[-1] + seen.step)
             before = seen.z
         seen = self._look(window, observed)
-        sums = ((chain[-1] + seen.step)[None] - self._starts(chain))[:, :, chosen]
+        sums = self._running.over(chain, seen.step)[:, :, chosen]
         z = seen.z[chosen]
         number = np.maximum(sums[:, 0], 1.0)
         applies = np.isfinite(z) & (2 * sums[:, 0] >= self._durations[:, None])
@@ -132,8 +132,7 @@ class Levels:
         self._at = block = window.index // self.block
         row = block % self._rows
         seen = self._look(window, observed)
-        place = (self._place + 1) % self._length
-        self._sums[place] = self._sums[self._place] + seen.step
+        self._running.push(seen.step)
         self._learn_tails(seen.z)
         slot = window.hour * self._slots // 24
         inside = self.block // self._slots  # windows a cell stands for: the sampled one moves on by one every block
@@ -143,7 +142,7 @@ class Levels:
         np.copyto(cell, seen.value, where=taken)
         np.copyto(self._flagged[row, slot], p < self._flag_p, where=taken)
         self._weekend[row, slot] = window.weekday >= 5
-        self._z, self._place, self._last = seen.z, place, window.index
+        self._z, self._last = seen.z, window.index
         if (window.index + 1) % self.block == 0:
             self._finish_block()
 
@@ -153,8 +152,8 @@ class Levels:
 
     def snapshot(self) -> State:
         return {
-            "at": np.array([self._last, self._at, self._place]),
-            "sums": self._sums.copy(),
+            "at": np.array([self._last, self._at]),
+            **self._running.snapshot(),
             "cells": self._cells.copy(),
             "flagged": self._flagged.copy(),
             "weekend": self._weekend.copy(),
@@ -165,9 +164,10 @@ class Levels:
         }
 
     def restore(self, state: State) -> None:
-        self._last, self._at, self._place = (int(v) for v in state["at"])
-        self._sums, self._cells, self._rises, self._episodes, self._z, self._predictions = (
-            np.array(state[key], float) for key in ("sums", "cells", "rises", "episodes", "z", "predictions")
+        self._last, self._at = (int(v) for v in state["at"])
+        self._running.restore(state)
+        self._cells, self._rises, self._episodes, self._z, self._predictions = (
+            np.array(state[key], float) for key in ("cells", "rises", "episodes", "z", "predictions")
         )
         self._flagged, self._weekend = np.array(state["flagged"], bool), np.array(state["weekend"], bool)
 
@@ -186,14 +186,6 @@ class Levels:
         kept = np.clip(value, centre - _Z_MAX * down, centre + _Z_MAX * up)
         step = np.where(known, np.stack((np.ones(self._size), coarse, kept, centre)), 0.0)
         return _Seen(value, centre, up, down, z, prediction, step)
-
-    def _starts(self, chain: list[Floats]) -> Floats:
-        """Running sums (D, 4, S) just before each duration's first window."""
-        back = self._durations - len(chain)
-        starts = self._sums[(self._place - back) % self._length]
-        for i in np.flatnonzero(back < 0):
-            starts[i] = chain[-self._durations[i]]
-        return starts
 
     def _tails(self, far: Floats, z: Floats, rise: Floats, chosen: slice | Ints) -> Floats:
         """p (D, R) of deviations ``far`` (D, R); that of the first duration is the lesser of level's and rise's, doubled."""

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import special
 
 from detectors.base import Bools, Floats, Ints, Observed, Setup, State, Verdict, Window, params_of, register
+from detectors.running import Running
 from streams.model import DAY_S
 
 P_MIN = 1e-12
@@ -57,9 +58,8 @@ class Silence:
         self._drift, self._unseen = params["drift"], params["unseen_episodes"]
         self._flag_p, self._flag_weight = params["flag_p"], params["flag_weight"]
         self._accept = (params["accept_blocks"] or 7.0) * self.block
-        self._length = setup.durations[-1] + 1
-        self._last, self._at, self._place = -1, -1, 0  # window learned last, block that predictions[0] is for, row in the sums
-        self._sums = np.zeros((self._length, 3, self._size))  # running sums of windows, readings, expected readings
+        self._last, self._at = -1, -1  # window learned last, block that predictions[0] is for
+        self._running = Running(setup.durations, 3, self._size)  # windows, readings, expected readings
         self._moments = np.zeros((3, self._slots, self._size))  # weights, weighted readings, weighted squares
         self._begun = np.zeros(self._size, bool)  # has reported
         self._silent_for = np.zeros(self._size)  # windows, good ones taken off
@@ -71,7 +71,7 @@ class Silence:
     def score(self, window: Window, observed: Observed, rows: Ints | None = None, ahead: Sequence[tuple[Window, Observed]] = ()) -> Verdict:
         """Probabilities of so few readings in ``window`` and over the longer durations that end with it."""
         chosen: slice | Ints = slice(None) if rows is None else rows
-        chain = [self._sums[self._place]]
+        chain = [self._running.now]
         for earlier in ahead:
             chain.append(chain[-1] + self._step(*earlier))
         prediction = self._prediction(window)
@@ -94,14 +94,13 @@ class Silence:
         self._at = window.index // self.block
         step = self._step(window, observed)
         prediction = self._prediction(window)
-        seen, mean, variance, applies = self._totals([self._sums[self._place]], step, prediction, slice(None))
+        seen, mean, variance, applies = self._totals([self._running.now], step, prediction, slice(None))
         judged = step[0] > 0
         low = np.where(observed.present, applies & (_at_most(seen, mean, variance) < _LOW_P), self._low)
         self._episodes += self._low & ~low & judged
         self._low = low
         self._judged += step[0]
-        self._place = (self._place + 1) % self._length
-        self._sums[self._place] = self._sums[(self._place - 1) % self._length] + step
+        self._running.push(step)
         self._learn_rate(window, observed, judged & (p < self._flag_p))
         self._last = window.index
         if (window.index + 1) % self.block == 0:
@@ -109,20 +108,12 @@ class Silence:
 
     def amend(self, windows_ago: int, row: int, n: float) -> bool:
         """Add late readings to the durations that still reach back to them; rates are left as they were learned."""
-        assert windows_ago >= 1, windows_ago
-        if windows_ago >= self._length - 1:
-            return False
-        newer = (self._place - np.arange(windows_ago + 1)) % self._length
-        counted = self._sums[newer[-2], 0, row] > self._sums[newer[-1], 0, row]
-        if not counted:
-            return False
-        self._sums[newer[:-1], 1, row] += n
-        return True
+        return self._running.amend(windows_ago, row, 1, n)
 
     def snapshot(self) -> State:
         return {
-            "at": np.array([self._last, self._at, self._place]),
-            "sums": self._sums.copy(),
+            "at": np.array([self._last, self._at]),
+            **self._running.snapshot(),
             "moments": self._moments.copy(),
             "begun": self._begun.copy(),
             "silent_for": self._silent_for.copy(),
@@ -133,9 +124,10 @@ class Silence:
         }
 
     def restore(self, state: State) -> None:
-        self._last, self._at, self._place = (int(v) for v in state["at"])
-        self._sums, self._moments, self._silent_for, self._judged, self._episodes, self._predictions = (
-            np.array(state[key], float) for key in ("sums", "moments", "silent_for", "judged", "episodes", "predictions")
+        self._last, self._at = (int(v) for v in state["at"])
+        self._running.restore(state)
+        self._moments, self._silent_for, self._judged, self._episodes, self._predictions = (
+            np.array(state[key], float) for key in ("moments", "silent_for", "judged", "episodes", "predictions")
         )
         self._begun, self._low = np.array(state["begun"], bool), np.array(state["low"], bool)
 
@@ -151,11 +143,7 @@ class Silence:
 
     def _totals(self, chain: list[Floats], step: Floats, prediction: Floats, chosen: slice | Ints) -> tuple[Floats, Floats, Floats, Bools]:
         """Seen, mean, variance (D, R) over each duration that ends with ``step``, and where there is enough to go by."""
-        back = self._durations - len(chain)
-        starts = self._sums[(self._place - back) % self._length]
-        for i in np.flatnonzero(back < 0):
-            starts[i] = chain[-self._durations[i]]
-        sums = ((chain[-1] + step)[None] - starts)[:, :, chosen]
+        sums = self._running.over(chain, step)[:, :, chosen]
         applies = (step[0, chosen] > 0) & (2 * sums[:, 0] >= self._durations[:, None])
         seen, mean = (np.where(applies, np.maximum(sums[:, i], 0.0), 0.0) for i in (1, 2))
         return seen, mean, prediction[self._slots, chosen] * mean + (self._drift * mean) ** 2, applies
