@@ -15,9 +15,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := --extra dev --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \
 	--no-emit-find-links --no-emit-options --output-file requirements.lock pyproject.toml
-export STRICT
+# Jars of an Apache Kafka broker: made by `make services`, or where TOCSIN_KAFKA_LIBS says.
+TOCSIN_KAFKA_LIBS ?= $(CURDIR)/$(VENV)/kafka
+export STRICT TOCSIN_KAFKA_LIBS
 
-.PHONY: help setup demo test lint bench format lock clean
+.PHONY: help setup services demo test lint bench format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -36,10 +38,21 @@ $(VENV)/.project: pyproject.toml $(VENV)/.locked
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+services: setup ## fetch an Apache Kafka broker by Maven, for tests and benchmarks on real services
+	@if [ load_tests/services/pom.xml -nt $(VENV)/kafka/.fetched ]; then rm -rf $(VENV)/kafka; fi
+	@if ! ls "$(TOCSIN_KAFKA_LIBS)"/kafka_*.jar >/dev/null 2>&1; then \
+		command -v mvn >/dev/null || { echo 'services: no Maven found; apt-get install maven openjdk-17-jre-headless' >&2; exit 2; }; \
+		echo 'services: fetching Apache Kafka into $(TOCSIN_KAFKA_LIBS)' >&2; \
+		mvn --quiet --batch-mode -Dstyle.color=never --strict-checksums --file load_tests/services/pom.xml dependency:copy-dependencies \
+			-DoutputDirectory="$(TOCSIN_KAFKA_LIBS)"; \
+		touch "$(TOCSIN_KAFKA_LIBS)/.fetched"; \
+	fi
+
 demo: setup ## play a city through the whole pipeline and serve the cockpit's feed
 	@$(BIN)/tocsin demo $(CITY) $(ARGS)
 
-test: lint ## lint, types, import rules and all tests; says what was not tested
+test: lint ## lint, types, import rules and all tests, on real services where they are; says what was not tested
+	@if command -v mvn >/dev/null; then $(MAKE) services; fi
 	$(BIN)/python -m pytest -q $(ARGS)
 
 lint: setup ## ruff, formatting, types and import rules
@@ -48,10 +61,13 @@ lint: setup ## ruff, formatting, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: setup ## measure speed against a peer, and kill the embedded process 5 times while records arrive
+bench: setup ## measure speed against a peer; kill the embedded process, then those of the Kafka shell, while records arrive
 	$(BIN)/tocsin bench intake
 	$(BIN)/tocsin bench assess
 	$(BIN)/python -m load_tests.chaos --kills 5 --records 50000
+	$(MAKE) services
+	$(BIN)/tocsin bench end-to-end --records 200000 --kill 2
+	$(BIN)/tocsin bench latency
 
 format: setup ## put the code into its form, fix what ruff can fix
 	$(BIN)/ruff check --fix --quiet . || true

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detectors import counts, levels, silence
-from detectors.base import registered
+from detectors import counts, levels, river_models, silence
+from detectors.base import families, find, known, registered
 
-__all__ = ["counts", "levels", "registered", "silence"]
+__all__ = ["counts", "families", "find", "known", "levels", "registered", "river_models", "silence"]

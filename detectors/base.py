@@ -39,7 +39,7 @@ class Setup:
     depth: Ints  # (S,) level of the series' area, 0 the city
     window_s: int
     durations: tuple[int, ...]  # in windows, ascending, the first is 1
-    params: Mapping[str, float]
+    params: Mapping[str, float | str]
     pool: Ints | None = None  # (S,) the series' shard: only series of one pool may learn from one another; None: all may
 
 
@@ -76,6 +76,7 @@ class Verdict:
     upper: Floats  # (R, D)
     p: Floats  # (R, D)
     ready: Bools  # (R,) enough history
+    new_level: Bools | None = None  # (R,) surprising for so long that it is believed to be what is usual now
 
 
 class Detector(Protocol):
@@ -83,7 +84,7 @@ class Detector(Protocol):
 
     name: ClassVar[str]
     kind: ClassVar[str]  # "count", "level" or "silence"
-    defaults: ClassVar[Mapping[str, float]]  # every parameter with its default
+    defaults: ClassVar[Mapping[str, Any]]  # every parameter with its default: a number, or a name
     block: int  # windows per learning block; score of a window uses what was learned before the previous block ended
 
     def __init__(self, setup: Setup) -> None: ...
@@ -107,6 +108,7 @@ class Detector(Protocol):
 
 D = TypeVar("D", bound=type)
 _registry: dict[str, type[Detector]] = {}
+_families: dict[str, Callable[[], Mapping[str, type[Detector]]]] = {}
 
 
 def register(cls: D) -> D:
@@ -117,16 +119,47 @@ def register(cls: D) -> D:
     return cls
 
 
+def family(prefix: str, members: Callable[[], Mapping[str, type[Detector]]]) -> None:
+    """Make detectors known whose names begin with ``prefix``; ``members`` is asked for them only when such a name comes up."""
+    _families[prefix] = members
+
+
 def registered() -> Mapping[str, type[Detector]]:
-    """All detectors: the built-in ones and those that installed packages declare in the entry-point group ``tocsin.detectors``."""
+    """All detectors but families: the built-in ones and those that installed packages declare in the entry-point group ``tocsin.detectors``."""
     for point in entry_points(group="tocsin.detectors"):
         if point.name not in _registry:
             register(point.load())
     return dict(sorted(_registry.items()))
 
 
-def params_of(cls: type[Detector], given: Mapping[str, float]) -> dict[str, float]:
-    """Defaults overlaid with ``given``; refuses a parameter the detector does not have.
+def families() -> tuple[str, ...]:
+    """Prefixes of the names of detectors that are not imported until they are named."""
+    return tuple(sorted(_families))
+
+
+def known(*names: str) -> Mapping[str, type[Detector]]:
+    """All detectors that ``names`` may mean: the registered ones, and the families that some name belongs to."""
+    found = dict(registered())
+    for prefix, members in _families.items():
+        if any(name.startswith(prefix) for name in names):
+            found |= members()
+    return dict(sorted(found.items()))
+
+
+def find(name: str) -> type[Detector]:
+    """The detector called ``name``.
+
+    Raises:
+        ValueError: there is none; names those there are.
+    """
+    found = known(name)
+    if name not in found:
+        raise ValueError(f"{name!r} is not a detector; known are {', '.join((*found, *(f'{prefix}*' for prefix in families())))}")
+    return found[name]
+
+
+def params_of(cls: type[Detector], given: Mapping[str, float | str]) -> dict[str, Any]:
+    """Defaults overlaid with ``given``; refuses a parameter the detector does not have, and a value that it cannot take.
 
     Raises:
         ValueError: names the detector, the parameter and the ones it knows.
@@ -134,6 +167,16 @@ def params_of(cls: type[Detector], given: Mapping[str, float]) -> dict[str, floa
     unknown = sorted(set(given) - set(cls.defaults))
     if unknown:
         raise ValueError(f"detector {cls.name!r} has no parameter {unknown[0]!r}; it has {sorted(cls.defaults)}")
+    choices: Mapping[str, tuple[str, ...]] = getattr(cls, "choices", {})  # names that a parameter may have
+    limits: Mapping[str, tuple[float, float]] = getattr(cls, "limits", {})  # least and greatest number
+    for name, value in given.items():
+        low, high = limits.get(name, (-np.inf, np.inf))
+        if name in choices and value not in choices[name]:
+            raise ValueError(f"parameter {name!r} of detector {cls.name!r} is {value!r}; choose one of {', '.join(choices[name])}")
+        if name not in choices and isinstance(value, str):
+            raise ValueError(f"parameter {name!r} of detector {cls.name!r} is {value!r}; give a number")
+        if not isinstance(value, str) and not low <= value <= high:
+            raise ValueError(f"parameter {name!r} of detector {cls.name!r} is {value}; give a number from {low} to {high}")
     return {**cls.defaults, **given}
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -135,14 +136,14 @@ def check_event(make: Make) -> None:
 
 def check_missing(make: Make) -> None:
     """Windows without data never alert, are not learned, and what stands in their fields is not read."""
-    world, detector = _small(make)
-    begin = len(world.values) - 60
+    world, detector = _small(make, windows=4 * _KNOWN_DAYS + 60)
+    begin = 4 * _KNOWN_DAYS
     absent = np.ones(world.values.shape, bool)
     absent[begin:-2] = False
     known = _last(_live(detector, world, 0, begin)).expected[:, 0]
     other = make(world.setup)
     other.restore(detector.snapshot())
-    gap, junk = replace(world, present=absent), replace(world.but(begin, -2, lambda v: 1e6 + 0 * v), present=absent)
+    gap, junk = (replace(world.but(begin, -2, partial(np.full_like, fill_value=n)), present=absent) for n in (0.0, 1e6))
     after = known
     for t in range(begin, len(world.values)):
         verdict, strange = (_last(_live(d, w, t, t + 1)) for d, w in ((detector, gap), (other, junk)))

@@ -17,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from detectors.base import Floats, Ints, Observed, Setup, State, Verdict, Window, params_of, register
+from detectors.clipped import Clip
 from detectors.profile import Profile
 from detectors.rate import Rate
 from detectors.rings import Rings
@@ -39,9 +40,12 @@ class Counts:
         "drift_discount": 0.9995,  # slope and season
         "profile_discount": 0.99,  # a block
         "profile_weight": 200.0,  # events a signal's own profile must have seen to count as much as the pool's
-        "dispersion_weight": 10.0,  # windows' worth of evidence the pool's dispersion counts for
-        "dispersion_discount": 0.99,  # a window of that duration
+        "dispersion_weight": 0.0,  # windows' worth of evidence the pool's dispersion counts for; 0: 3 for windows up to a day, 10 for longer ones
+        "dispersion_discount": 0.0,  # a window of that duration; 0: .99 for windows up to a day, .998 for longer ones
         "dispersion_blocks": 4.0,  # blocks learned before dispersion is
+        "clip_sd": 2.0,  # deviations are cut so many standard deviations above the mean
+        "clip_events": 0.5,  # ... and so many events
+        "outbreak_events": 3.0,  # off the mark over about a day, and surprising: an outbreak, and no dispersion
         "flag_p": 1e-3,  # below it a block counts as flagged
         "flag_weight": 0.1,  # what a flagged block counts when learned
         "accept_blocks": 0.0,  # flagged blocks in a row after which the new level is believed; 0: 21 days, or 8 blocks
@@ -55,6 +59,7 @@ class Counts:
         self._setup = setup
         self._flag_p = params["flag_p"]
         self._dispersion_blocks = params["dispersion_blocks"]
+        self._young = -(-setup.durations[-1] // self.block) + 2  # blocks in which longer durations hold what was expected of a stranger
         self._blocks_min = int(params["blocks_min"] or (14 if daily else 26))
         self._size = len(setup.signal)
         self._every = np.arange(self._size)
@@ -71,15 +76,22 @@ class Counts:
             accept_blocks=int(params["accept_blocks"] or (21 if daily else 8)),
         )
         self._rings = Rings(
-            pool, kind * 8 + setup.depth, setup.durations, self.block, params["dispersion_weight"], params["dispersion_discount"]
+            pool,
+            kind * 8 + setup.depth,
+            setup.durations,
+            self.block,
+            params["dispersion_weight"] or (3.0 if daily else 10.0),
+            params["dispersion_discount"] or (0.99 if daily else 0.998),
+            Clip(params["clip_sd"], params["clip_events"]),
+            params["outbreak_events"],
         )
         self._at = -1  # block that self._now predicts
         self._last = -1  # window learned last
-        self._seen = np.zeros(self._size, np.int64)  # blocks learned
+        self._seen = np.zeros(self._size, np.int32)  # blocks learned
         self._events = np.zeros(self._size)  # of the block so far
-        self._exposure = np.zeros(self._size)
-        self._least_p = np.ones(self._size)
-        self._flagged_before = np.zeros(self._size)  # 1 where the block before was flagged
+        self._exposure = np.zeros(self._size, np.float32)
+        self._flagged = np.zeros(self._size, bool)  # a window of this block was
+        self._flagged_before = np.zeros(self._size, bool)  # one of the block before was
         self._now = self._prediction(0.0)
         self._next = self._prediction(0.0)
 
@@ -91,11 +103,13 @@ class Counts:
         seen += np.where(observed.present[rows], observed.n[rows], 0.0)[:, None]
         expected += self._mean(window, rows, observed)[:, None]
         seen = np.maximum(seen, 0.0)
-        variance = prediction["phi"][rows] * expected + prediction["q"][rows, None] * expected * expected
+        spread = np.repeat(prediction["q_past"][rows, None], expected.shape[1], axis=1)
+        spread[:, 0] = prediction["q"][rows]
+        variance = prediction["phi"][rows] * expected + spread * expected * expected
         p = self._tails(rows, seen, expected, variance)
         p = np.where((expected > 0) & observed.present[rows, None], p, 1.0)
         lower, upper = interval(expected, variance)
-        return Verdict(rows, seen, expected, lower, upper, p, prediction["ready"][rows] > 0)
+        return Verdict(rows, seen, expected, lower, upper, p, prediction["ready"][rows], prediction["new_level"][rows])
 
     def learn(self, window: Window, observed: Observed, p: Floats) -> None:
         """Take ``window`` in; at the end of a block the rates move on and a new prediction is published."""
@@ -107,14 +121,16 @@ class Counts:
             self._finish_block(window.year)
         n = np.where(observed.present, observed.n, 0.0)
         mean = self._mean(window, self._every, observed)
-        flagged = (p < self._flag_p) & (self._now["ready"] > 0)  # while it warms up a bank believes what it sees
-        doubtful = flagged | (self._least_p < self._flag_p) | (self._flagged_before > 0)
+        flagged = (p < self._flag_p) & self._now["ready"]  # while it warms up a bank believes what it sees
+        self._flagged |= flagged
+        doubtful = self._flagged | self._flagged_before
         predicted = np.where(mean > 0, n, 0.0)  # what nobody expected anything of cannot surprise later
-        self._rings.push(window.index, predicted, mean, self._now["q"], learn=self._seen >= self._dispersion_blocks, flagged=doubtful)
+        self._rings.push(
+            window.index, predicted, mean, self._now["q"], self._now["phi"], learn=self._seen >= self._dispersion_blocks, flagged=doubtful
+        )
         weight = self._profile.weights(self._now["profile"], window, self._every)
         self._events += n
-        self._exposure += np.where(observed.present, weight / self.block, 0.0)
-        self._least_p = np.where(flagged, np.minimum(self._least_p, p), self._least_p)
+        self._exposure += np.where(observed.present, weight / self.block, 0.0).astype(np.float32)
         usual = np.minimum(n, mean + 1.0 + CLIP_SD * np.sqrt(mean * (2.0 + self._now["q"] * mean)))
         self._profile.add(window, np.where(flagged, usual, n), observed.present)
         self._last = window.index
@@ -132,7 +148,7 @@ class Counts:
             "seen": self._seen.copy(),
             "events": self._events.copy(),
             "exposure": self._exposure.copy(),
-            "least_p": self._least_p.copy(),
+            "flagged": self._flagged.copy(),
             "flagged_before": self._flagged_before.copy(),
         }
         parts: dict[str, State] = {
@@ -152,15 +168,15 @@ class Counts:
             if dot:
                 parts[part][name] = np.array(value)
         self._at, self._last = (int(v) for v in state["at"])
-        self._seen = np.array(state["seen"], np.int64)
-        own = ("events", "exposure", "least_p", "flagged_before")
-        self._events, self._exposure, self._least_p, self._flagged_before = (np.array(state[k], float) for k in own)
+        self._seen, self._events = np.array(state["seen"], np.int32), np.array(state["events"], float)
+        self._exposure = np.array(state["exposure"], np.float32)
+        self._flagged, self._flagged_before = (np.array(state[k], bool) for k in ("flagged", "flagged_before"))
         self._now, self._next = parts["now"], parts["next"]
         self._rate.restore(parts["rate"])
         self._profile.restore(parts["profile"])
         self._rings.restore(parts["rings"])
 
-    def _for(self, window: Window) -> dict[str, Floats]:
+    def _for(self, window: Window) -> State:
         return self._now if self._at < 0 or window.index // self.block <= self._at else self._next
 
     def _mean(self, window: Window, rows: Ints, observed: Observed) -> Floats:
@@ -178,23 +194,25 @@ class Counts:
 
     def _finish_block(self, year: float) -> None:
         learned = self._exposure > 0
-        flagged = self._least_p < self._flag_p
-        self._rate.update(self._events, self._exposure, self._rings.phi()[:, 0], year, flagged)
+        self._rate.update(self._events, self._exposure.astype(float), self._rings.phi()[:, 0], year, self._flagged)
         self._profile.end_block()
         self._seen += learned
-        self._flagged_before = flagged.astype(float)
-        self._events[:], self._exposure[:], self._least_p[:] = 0.0, 0.0, 1.0
+        self._flagged_before = self._flagged
+        self._events, self._exposure, self._flagged = np.zeros(self._size), np.zeros(self._size, np.float32), np.zeros(self._size, bool)
         self._now = self._next
         self._next = self._prediction(year)
         self._at += 1
 
-    def _prediction(self, year: float) -> dict[str, Floats]:
+    def _prediction(self, year: float) -> State:
         """What will be used two blocks on, frozen. ``year``: part of the year that has passed at the end of the last one learned."""
+        ready = self._seen >= self._blocks_min
         rate, q = self._rate.predict(year + 2 * self.block * self._setup.window_s / YEAR_S, blocks_on=2)
         return {
             "rate": rate,
-            "q": q,
-            "phi": self._rings.phi(),
-            "ready": (self._seen >= self._blocks_min).astype(float),
+            "q": q.astype(np.float32),
+            "q_past": np.where(self._seen < self._young, np.maximum(self._rate.first_q, q), q).astype(np.float32),
+            "phi": self._rings.phi().astype(np.float32),
+            "ready": ready | self._rate.pooled(ready),
+            "new_level": self._rate.believed(),
             "profile": self._profile.table(),
         }

@@ -31,13 +31,13 @@ class World:
         return Window(index, index * self.setup.window_s, second // HOUR_S, (day + 3) % 7, (day % 365) / 365)
 
     def observed(self, t: int) -> Observed:
-        """What is seen in window t; a level's readings lie within half a unit of its value."""
+        """What is seen in window t; a level's readings lie within half a unit of its value. What is absent stands there all the same."""
         value = self.values[t].copy()
         here = self.present[t].copy() if self.present.size else np.isfinite(value)
         unknown = np.full(len(value), np.nan)
         if self.kind != "level":
-            return Observed(np.where(here, value, 0.0), unknown, unknown, unknown, here)
-        return Observed(np.where(here, 4.0, 0.0), 4.0 * value, value - 0.5, value + 0.5, here)
+            return Observed(np.where(np.isfinite(value), value, 0.0), unknown, unknown, unknown, here)
+        return Observed(np.where(np.isfinite(value), 4.0, 0.0), 4.0 * value, value - 0.5, value + 0.5, here)
 
     def steps(self, begin: int, end: int) -> Iterator[tuple[Window, Observed]]:
         """Windows begin..end-1 with what was seen."""

@@ -1,7 +1,14 @@
 """``tocsin bench``: speed as ratios to a peer measured in the same run, never as a bare number to believe.
 
 tocsin bench intake --json      records a second through all of intake, and through a bare JSON decoder
-tocsin bench assess --json      series-windows a second of the counts bank, and of the same tail asked for one series at a time
+tocsin bench assess --json      series-windows a second of the counts bank, of the same tail asked for one series at a time, and of river
+tocsin bench accuracy --json    outbreaks found at a fixed rate of false alarms, and by detectors of others
+
+And what the Kafka shell does on a real broker and a real ClickHouse server, which the bench starts:
+
+tocsin bench end-to-end --json  nothing lost, doubled or changed, whatever is killed
+tocsin bench outage --json      nothing lost, no restart loop, while the broker and ClickHouse are away
+tocsin bench latency --json     from a record that crosses an alarm count to its alert at a reader of the cockpit
 """
 
 from __future__ import annotations
@@ -10,13 +17,16 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, NoReturn, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
 import orjson
 import typer
+from river import anomaly
 from scipy import stats
 
 from detectors.base import Observed, Setup, Window
@@ -29,6 +39,15 @@ from streams.model import DAY_S, HOUR_S, Signal
 BATCH = 2000
 DURATIONS = (1, 3, 12, 24, 72)
 PEER_SERIES = 200
+RIVER_ITEMS = 5_000
+
+
+class Judged(Protocol):
+    """A report that says whether all was well."""
+
+    @property
+    def ok(self) -> bool: ...
+
 
 app = typer.Typer(help="Measure speed against a peer in the same run.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
@@ -59,13 +78,13 @@ def intake(json: Json = False, days: Annotated[float, typer.Option(help="Days of
 @app.command(epilog="Example: tocsin bench assess --series 10000 --json")
 def assess(
     json: Json = False,
-    series: Annotated[int, typer.Option(min=1, max=1_000_000, help="Series in the bank.")] = 10_000,
-    windows: Annotated[int, typer.Option(min=48, max=100_000, help="Hours to score and learn.")] = 240,
+    series: Annotated[int, typer.Option(min=1, max=1_000_000, help="Series in the bank.")] = 100_000,
+    windows: Annotated[int, typer.Option(min=24, max=100_000, help="Hours to score and learn.")] = 48,
 ) -> None:
-    """Series-windows a second of the counts bank, every series scored at every window; beside one series at a time."""
+    """Series-windows a second of the counts bank, every series scored at every window; beside one series at a time, and river's items a second."""
     rng = np.random.default_rng(1)
     rates = rng.gamma(0.5, 2.0, series)
-    counts = [rng.poisson(rates).astype(float) for _ in range(48)]
+    counts = [rng.poisson(rates).astype(float) for _ in range(min(windows, 48))]
     bank = Counts(Setup((Signal("x", "X", "fire"),), np.zeros(series, int), np.ones(series, int), HOUR_S, DURATIONS, {}))
     present = np.ones(series, bool)
 
@@ -88,13 +107,110 @@ def assess(
         one_by_one_per_s=round(peer_rate),
         ratio=round(bank_rate / peer_rate, 1),
         bytes_per_series=round(size),
+        river_per_s=_river(np.concatenate([n[:RIVER_ITEMS] for n in counts])[:RIVER_ITEMS].tolist()),
     )
+
+
+@app.command(name="accuracy", epilog="Example: tocsin bench accuracy --series 100 --json")
+def accuracy_bench(
+    json: Json = False,
+    series: Annotated[int, typer.Option(min=2, max=1_000, help="Simulated series of each of the 28 scenarios.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the simulation and of the outbreaks put into real counts.")] = 1,
+    data: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder with more real counts: Chicago, Melbourne.")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder to write accuracy.md and its pictures to.")
+    ] = None,
+) -> None:
+    """How many outbreaks are found, how soon, and how often a false alert is raised; beside detectors of others on the same counts."""
+    from load_tests import accuracy
+
+    report = accuracy.run(series=series, seed=seed, data=data, say=_say)
+    if write is not None:
+        try:
+            accuracy.write(report, write, _say)
+        except ModuleNotFoundError as error:
+            sys.stderr.write(f"{error.name} is not installed: the page was written without pictures; pip install matplotlib\n")
+    sys.stdout.write(orjson.dumps(report, option=0 if json else orjson.OPT_INDENT_2).decode() + "\n")
+
+
+@app.command(name="end-to-end", epilog="Example: tocsin bench end-to-end --records 1000000 --kill 3 --json")
+def end_to_end(
+    json: Json = False,
+    records: Annotated[int, typer.Option(min=1_000, max=20_000_000, help="Raw records of the simulated Hangzhou.")] = 1_000_000,
+    kill: Annotated[int, typer.Option(min=0, max=100, help="A second run, in which every process is killed so many times.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of records and of the moments of the kills.")] = 1,
+    keep: Annotated[Path | None, typer.Option(help="Keep records, journals, tables and logs here.")] = None,
+) -> None:
+    """Raw records through all processes of the Kafka shell, against a second count of them; status 1: something differs."""
+    from load_tests.end_to_end import run
+
+    with TemporaryDirectory(prefix="tocsin-bench-", ignore_cleanup_errors=True) as folder:
+        _finish(run(keep or Path(folder), records=records, kill=kill, seed=seed, say=_say), json=json)
+
+
+@app.command(epilog="Example: tocsin bench outage --seconds 300 --json")
+def outage(
+    json: Json = False,
+    seconds: Annotated[float, typer.Option(min=1, max=3_600, help="How long the broker, and then ClickHouse, is away.")] = 300.0,
+    records: Annotated[int, typer.Option(min=3_000, max=1_000_000, help="Raw records of a made-up town.")] = 12_000,
+    seed: Annotated[int, typer.Option(help="Of the records.")] = 1,
+    keep: Annotated[Path | None, typer.Option(help="Keep journals, tables and logs here.")] = None,
+) -> None:
+    """All processes while the broker and ClickHouse are away, at the start and in between; status 1: something was lost or kept ending."""
+    from load_tests.outage import run
+
+    with TemporaryDirectory(prefix="tocsin-bench-", ignore_cleanup_errors=True) as folder:
+        _finish(run(keep or Path(folder), away_s=seconds, records=records, seed=seed, say=_say), json=json)
+
+
+@app.command(epilog="Example: tocsin bench latency --rate 2000 --seconds 60 --json")
+def latency(
+    json: Json = False,
+    rate: Annotated[int, typer.Option(min=10, max=50_000, help="Ordinary records a second.")] = 2_000,
+    seconds: Annotated[float, typer.Option(min=5.0, max=3_600.0, help="How long they are sent.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="Of records and of the moments of the bursts.")] = 1,
+    keep: Annotated[Path | None, typer.Option(help="Keep topics and logs here.")] = None,
+) -> None:
+    """How long it takes from a record that crosses an alarm count to its alert at a reader of the cockpit, under traffic."""
+    from load_tests.latency import run
+
+    with TemporaryDirectory(prefix="tocsin-bench-", ignore_cleanup_errors=True) as folder:
+        found = run(keep or Path(folder), rate=rate, seconds=seconds, seed=seed)
+    _report(json, **msgspec.to_builtins(found))
+
+
+def _finish(report: Judged, *, json: bool) -> NoReturn:
+    """Print a report; the exit status says whether all was well."""
+    row = {**msgspec.to_builtins(report), "ok": report.ok}
+    sys.stdout.write(orjson.dumps(row).decode() + "\n" if json else "".join(f"{name}: {value}\n" for name, value in row.items()))
+    raise typer.Exit(0 if report.ok else 1)
 
 
 def _one_by_one(rates: np.ndarray[Any, Any]) -> None:
     for rate in rates.tolist():
         for duration in DURATIONS:
             stats.nbinom.sf(3, rate * duration / 0.5, 1 / 1.5)
+
+
+def _river(counts: list[float]) -> dict[str, int]:
+    """Items a second of river's detectors, each scored and learned, by name; those of vectors get one feature within [0, 1]."""
+    gaussian, trees = anomaly.GaussianScorer(), anomaly.HalfSpaceTrees(seed=1)
+    vectors = [{"n": n / (n + 1.0)} for n in counts]
+
+    def through_gaussian() -> None:
+        for n in counts:
+            gaussian.score_one(None, n)
+            gaussian.learn_one(None, n)
+
+    def through_trees() -> None:
+        for vector in vectors:
+            trees.score_one(vector)
+            trees.learn_one(vector)
+
+    runs = {"GaussianScorer": through_gaussian, "HalfSpaceTrees": through_trees}
+    return {name: round(len(counts) / _seconds(run)) for name, run in runs.items()}
 
 
 def _bare(payload: bytes) -> object:
@@ -111,6 +227,12 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def _report(json: bool, **figures: float) -> None:
+def _say(text: str) -> None:
+    """Progress, for who looks at a terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{text} ...\n")
+
+
+def _report(json: bool, **figures: object) -> None:
     text = orjson.dumps(figures).decode() if json else "\n".join(f"{name}: {value}" for name, value in figures.items())
     sys.stdout.write(text + "\n")

@@ -43,12 +43,12 @@ class Reports(NamedTuple):
     subject: Ints
 
 
-def reports(day: Day, place: Place, flood: Flood, channel: int, rng: np.random.Generator) -> Reports:
+def reports(day: Day, place: Place, flood: Flood, channel: int, calls: float, rng: np.random.Generator) -> Reports:
     """What is reported this day through ``channel`` (0 hotline, 1 complaint).
 
-    A negative binomial: a gamma factor for the subject's day, one for the district's hour and one for the community's hour.
+    A negative binomial, ``calls`` times the ordinary number of them: a gamma factor for the subject's day, one for the district's hour and one for the community's hour.
     """
-    mean = _ordinary(day, place, channel)
+    mean = _ordinary(day, place, channel) * calls
     mean *= rng.gamma(100.0, 1 / 100.0, size=(1, len(SUBJECTS), 1))
     mean *= rng.gamma(40.0, 1 / 40.0, size=(int(place.districts.max()) + 1, len(SUBJECTS), 24))[place.districts]
     mean *= rng.gamma(5.0, 1 / 5.0, size=mean.shape)
@@ -91,9 +91,9 @@ def _flood_reports(day: Day, flood: Flood, channel: int, rng: np.random.Generato
     return starts[step] + rng.integers(0, STEP_S, len(step)), community, subject_row
 
 
-def hotline(day: Day, place: Place, flood: Flood, rng: np.random.Generator) -> Iterator[Record]:
+def hotline(day: Day, place: Place, flood: Flood, calls: float, rng: np.random.Generator) -> Iterator[Record]:
     """A day's hotline records, not yet in append order: first ones, repeats, withdrawals and reclassifications."""
-    made = reports(day, place, flood, 0, rng)
+    made = reports(day, place, flood, 0, calls, rng)
     count = len(made.time_s)
     append_s, register_s = _delays(made.time_s, 25.0, rng)
     where = rng.random(count)
@@ -142,9 +142,9 @@ def _excluded(day: Day, place: Place, prefix: str, rng: np.random.Generator) -> 
         )
 
 
-def complaint(day: Day, place: Place, flood: Flood, rng: np.random.Generator) -> Iterator[Record]:
+def complaint(day: Day, place: Place, flood: Flood, calls: float, rng: np.random.Generator) -> Iterator[Record]:
     """A day's Open311 requests, not yet in append order; some come again when they are closed."""
-    made = reports(day, place, flood, 1, rng)
+    made = reports(day, place, flood, 1, calls, rng)
     count = len(made.time_s)
     append_s, _ = _delays(made.time_s, 60.0, rng)
     by_code = (rng.random(count) < COMPLAINTS_BY_CODE).tolist()

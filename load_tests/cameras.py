@@ -17,8 +17,6 @@ from load_tests.happenings import Happenings
 from load_tests.place import Place
 from streams.model import DAY_S, HOUR_S
 
-REPORT_EVERY_S = 300  # divides a window, or windows would hold different numbers of reports
-REPORTS_PER_DAY = DAY_S // REPORT_EVERY_S
 LOST, RESENT, LATE = 0.002, 0.004, 0.01
 CAPACITY = 4_000  # persons, of every counted place
 VEHICLES_PER_DAY = 5_000.0
@@ -34,30 +32,33 @@ TOPICS = {
 """ONVIF's two counting topics; it has none for water levels, so gauges have one of the gateway's own."""
 
 
-def camera(day: Day, place: Place, mounted: tuple[Device, ...], happenings: Happenings, rng: np.random.Generator) -> Iterator[Record]:
-    """A day's camera records, device by device."""
-    hours = np.arange(REPORTS_PER_DAY) * REPORT_EVERY_S // HOUR_S
+def camera(
+    day: Day, place: Place, mounted: tuple[Device, ...], happenings: Happenings, every_s: int, rng: np.random.Generator
+) -> Iterator[Record]:
+    """A day's camera records, device by device, each reporting every ``every_s`` seconds."""
+    starts_s = np.arange(DAY_S // every_s, dtype=np.int64) * every_s
+    hours = starts_s // HOUR_S
     for row, device in enumerate(mounted):
-        phase_s = row * 97 % REPORT_EVERY_S
-        time_s = day.midnight_s + phase_s + np.arange(REPORTS_PER_DAY, dtype=np.int64) * REPORT_EVERY_S
+        phase_s = row * 97 % every_s
+        time_s = day.midnight_s + phase_s + starts_s
         silent = (time_s >= happenings.silence.start_s) & (time_s < happenings.silence.end_s) & (device.token == happenings.silence.token)
         if device.form == "line":
-            values = _counted(_passed(hours, phase_s, row, day, rng), silent)
+            values = _counted(_passed(hours, phase_s, row, day, every_s, rng), silent)
         elif device.form == "occupancy":
             values = _present(hours, row, day, rng)
         else:
             values = _level(time_s, row, place.codes.index(device.community), happenings, rng)
-        yield from _sent(device, time_s, values, (rng.random(REPORTS_PER_DAY) >= LOST) & ~silent, rng)
+        yield from _sent(device, time_s, values, (rng.random(len(hours)) >= LOST) & ~silent, rng)
 
 
-def _passed(hours: Ints, phase_s: int, row: int, day: Day, rng: np.random.Generator) -> Ints:
+def _passed(hours: Ints, phase_s: int, row: int, day: Day, every_s: int, rng: np.random.Generator) -> Ints:
     """Vehicles over the line between one report and the next; before the first one, since local midnight."""
-    per_report = VEHICLES_PER_DAY * (0.6 + 0.1 * (row % 8)) * hour_shares("rush")[hours] * REPORT_EVERY_S / HOUR_S
-    per_report[0] *= phase_s / REPORT_EVERY_S
+    per_report = VEHICLES_PER_DAY * (0.6 + 0.1 * (row % 8)) * hour_shares("rush")[hours] * every_s / HOUR_S
+    per_report[0] *= phase_s / every_s
     if day.weekday in WEEKEND:
         per_report *= 0.8
     per_report *= rng.gamma(200.0, 1 / 200.0)
-    return rng.poisson(per_report * rng.gamma(60.0, 1 / 60.0, REPORTS_PER_DAY))
+    return rng.poisson(per_report * rng.gamma(60.0, 1 / 60.0, len(hours)))
 
 
 def _counted(passed: Ints, silent: NDArray[np.bool_]) -> list[str]:
@@ -73,7 +74,7 @@ def _present(hours: Ints, row: int, day: Day, rng: np.random.Generator) -> list[
     """Persons in the place, never more than it holds."""
     typical = VISITS_AT_ONCE * (0.7 + 0.1 * (row % 5)) * (1.25 if day.weekday in WEEKEND else 1.0)
     mean = 20.0 + typical * hour_shares("day")[hours] / hour_shares("day").max()
-    counted = rng.poisson(mean * rng.gamma(80.0, 1 / 80.0) * rng.gamma(100.0, 1 / 100.0, REPORTS_PER_DAY))
+    counted = rng.poisson(mean * rng.gamma(80.0, 1 / 80.0) * rng.gamma(100.0, 1 / 100.0, len(hours)))
     return [str(n) for n in np.minimum(counted, CAPACITY).tolist()]
 
 
@@ -92,8 +93,8 @@ def _sent(
     sent: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> Iterator[Record]:
-    luck = rng.random(REPORTS_PER_DAY)
-    append_s = time_s + rng.integers(1, 6, REPORTS_PER_DAY) + np.where(luck < LATE, rng.integers(20, 240, REPORTS_PER_DAY), 0)
+    luck = rng.random(len(time_s))
+    append_s = time_s + rng.integers(1, 6, len(time_s)) + np.where(luck < LATE, rng.integers(20, 240, len(time_s)), 0)
     again = luck > 1.0 - RESENT
     field = "Level" if device.form == "level" else "Count"
     source = f'"Source":{{"VideoSource":"{device.token}","Rule":"{device.form}"}}'

@@ -22,6 +22,7 @@ import numpy as np
 from load_tests.calls import Day, complaint, hotline
 from load_tests.cameras import camera
 from load_tests.garbage import garbage
+from load_tests.habits import Scale
 from load_tests.hangzhou_places import Device, devices
 from load_tests.happenings import Happenings, Truth, plan, truths
 from load_tests.place import Place, place_of
@@ -35,9 +36,10 @@ DAYS_MAX = 366.0
 START = "2025-06-02"  # a Monday before the rains
 
 Raw = tuple[str, int, bytes]  # source, append time, payload
+_ORDINARY = Scale()
 
 
-def records(*, seed: int, days: float, start_s: int, city: City) -> Iterator[Raw]:
+def records(*, seed: int, days: float, start_s: int, city: City, scale: Scale = _ORDINARY) -> Iterator[Raw]:
     """Raw records as (source, append_s, payload) in append order, with append times in [start_s, start_s + days).
 
     Duplicates, late and out-of-order records, withdrawals and garbage included. Memory holds one day and what is late.
@@ -47,10 +49,10 @@ def records(*, seed: int, days: float, start_s: int, city: City) -> Iterator[Raw
     """
     end_s = _end_s(days, start_s)
     place, mounted = _settle(city, start_s)
-    happenings = plan(seed, _midnight_s(city, start_s), city, place)
+    happenings = plan(seed, _midnight_s(city, start_s), city, place, scale)
     held: list[Raw] = []
     for day in _days(city, start_s, end_s):
-        held += _one_day(seed, day, place, mounted, happenings)
+        held += _one_day(seed, day, place, mounted, happenings, scale)
         held.sort(key=_append_s)
         until_s = min(day.midnight_s + DAY_S, end_s)
         ready = next((i for i, raw in enumerate(held) if raw[1] >= until_s), len(held))
@@ -58,10 +60,10 @@ def records(*, seed: int, days: float, start_s: int, city: City) -> Iterator[Raw
         del held[:ready]
 
 
-def truth(*, seed: int, days: float, start_s: int, city: City) -> list[Truth]:
+def truth(*, seed: int, days: float, start_s: int, city: City, scale: Scale = _ORDINARY) -> list[Truth]:
     """What ``records`` of the same arguments has injected, cut to the span; nothing before the history suffices."""
     place, _ = _settle(city, start_s)
-    return truths(plan(seed, _midnight_s(city, start_s), city, place), start_s, _end_s(days, start_s))
+    return truths(plan(seed, _midnight_s(city, start_s), city, place, scale), start_s, _end_s(days, start_s))
 
 
 def _settle(city: City, start_s: int) -> tuple[Place, tuple[Device, ...]]:
@@ -99,12 +101,12 @@ def _days(city: City, start_s: int, end_s: int) -> Iterator[Day]:
         yield Day(number, midnight_s, local.weekday(), int(offset.total_seconds()))
 
 
-def _one_day(seed: int, day: Day, place: Place, mounted: tuple[Device, ...], happenings: Happenings) -> list[Raw]:
+def _one_day(seed: int, day: Day, place: Place, mounted: tuple[Device, ...], happenings: Happenings, scale: Scale) -> list[Raw]:
     """A day's records in no order; each stream draws from numbers of its own."""
     by_hotline, by_complaint, by_camera, by_garbage = (np.random.default_rng([seed, 1 + stream, day.number]) for stream in range(4))
-    made = [("hotline", at_s, data) for at_s, data in hotline(day, place, happenings.flood, by_hotline)]
-    made += [("complaint", at_s, data) for at_s, data in complaint(day, place, happenings.flood, by_complaint)]
-    made += [("camera", at_s, data) for at_s, data in camera(day, place, mounted, happenings, by_camera)]
+    made = [("hotline", at_s, data) for at_s, data in hotline(day, place, happenings.flood, scale.calls, by_hotline)]
+    made += [("complaint", at_s, data) for at_s, data in complaint(day, place, happenings.flood, scale.calls, by_complaint)]
+    made += [("camera", at_s, data) for at_s, data in camera(day, place, mounted, happenings, scale.report_every_s, by_camera)]
     made += garbage(day, place, mounted, by_garbage)
     return made
 

@@ -13,6 +13,15 @@ Ints = NDArray[np.int64]
 WEEKEND = (5, 6)
 
 
+class Scale(NamedTuple):
+    """How much of everything there is. ``report_every_s`` divides a window, or windows would hold different numbers of reports."""
+
+    calls: float = 1.0  # times the ordinary hotline calls and complaints
+    report_every_s: int = 300  # of a camera or gauge
+    flood_day: int = 16  # counted from 0
+    silence_day: int = 18
+
+
 class Subject(NamedTuple):
     """Something people report: its hotline item, its Open311 service, and how often a day in the whole city."""
 

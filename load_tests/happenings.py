@@ -6,14 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from load_tests.habits import Floats
+from load_tests.habits import Floats, Scale
 from load_tests.hangzhou_places import devices
 from load_tests.place import Place, neighbours
 from streams.model import DAY_S, HOUR_S
 from streams.settings import City
 
-FLOOD_DAY = 16  # counted from 0
-SILENCE_DAY = 18
 SPREAD = 0.15  # of the street's own intensity, in the communities around it
 SPREAD_LAG_S = 2_700
 _PLAN = 7  # keeps this stream of random numbers apart from the days'
@@ -62,7 +60,7 @@ class Truth(NamedTuple):
     part_of: str = ""  # the event that it belongs to and that one alert may tell of as well
 
 
-def plan(seed: int, first_midnight_s: int, city: City, place: Place) -> Happenings:
+def plan(seed: int, first_midnight_s: int, city: City, place: Place, scale: Scale) -> Happenings:
     """Chooses places and times. The flood takes a street with gauges; the silent camera is its community's only device."""
     rng = np.random.default_rng([seed, _PLAN])
     mounted = devices(place.codes)
@@ -71,11 +69,11 @@ def plan(seed: int, first_midnight_s: int, city: City, place: Place) -> Happenin
     own = {code for code in place.codes if code.startswith(street)}
     spread = neighbours(city, own)
     intensity = np.array([1.0 if code in own else SPREAD if code in spread else 0.0 for code in place.codes])
-    start_s = first_midnight_s + FLOOD_DAY * DAY_S + int(rng.integers(14 * 4, 17 * 4)) * 900
+    start_s = first_midnight_s + scale.flood_day * DAY_S + int(rng.integers(14 * 4, 17 * 4)) * 900
     flood = Flood(f"{street}000", spread, intensity, start_s, start_s + int(rng.integers(5, 7)) * HOUR_S)
     cameras = [device for device in mounted if device.form == "line" and device.community not in own and device.community not in spread]
     camera = cameras[int(rng.integers(len(cameras)))]
-    start_s = first_midnight_s + SILENCE_DAY * DAY_S + int(rng.integers(8 * 4, 11 * 4)) * 900
+    start_s = first_midnight_s + scale.silence_day * DAY_S + int(rng.integers(8 * 4, 11 * 4)) * 900
     return Happenings(flood, Silence(camera.token, camera.community, start_s, start_s + int(rng.integers(6, 10)) * HOUR_S))
 
 

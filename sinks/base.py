@@ -13,14 +13,15 @@ from typing import ClassVar, Protocol
 
 from msgspec import Struct
 
-from streams.model import Alert, Command, Counts, Evidence, Rejected, Scores, Transition
+from streams.model import Alert, Command, Counts, Evidence, Outcome, Rejected, Scores, Transition
 
 
 class Batch(Struct, frozen=True):
     """What the core put out since the last write.
 
     ``counts`` carry the position of their journal record, ``transitions`` the position in the alerts journal, which
-    is also the event id of the feed: strictly increasing, kept over restarts.
+    is also the event id of the feed: strictly increasing, kept over restarts. ``outcomes`` carry theirs likewise, None where
+    that journal does not hold outcomes.
     """
 
     counts: tuple[tuple[int, Counts], ...] = ()
@@ -29,6 +30,7 @@ class Batch(Struct, frozen=True):
     alerts: tuple[Alert, ...] = ()  # the newest state of each alert that changed
     commands: tuple[Command, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    outcomes: tuple[tuple[int | None, Outcome], ...] = ()  # what became of ``commands``
 
 
 class SinkError(Exception):

@@ -176,6 +176,7 @@ def counts(number: int, *, rollup: bool = False) -> Counts:
         total=np.array([0.0, 0.0, 0.0, 5.5]),
         least=np.array([nothing, nothing, nothing, 2.5]),
         most=np.array([nothing, nothing, nothing, 3.0]),
+        heard=np.zeros(4, np.int32),
     )
     span = Span("raw.hotline/0", "hotline", number * 10, number * 10 + 10, int(minute[0]) * 60, int(minute[1]) * 60)
     quality = (Quality("raw.hotline/0", "hotline", "duplicate", 2),)

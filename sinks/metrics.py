@@ -40,7 +40,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("tocsin_rejected_records_total", "counter", ("source", "reason"), "Raw records that could not be read, by reason"),
     Metric("tocsin_watermark_lag_seconds", "gauge", ("source",), "How far a source's watermark is behind the clock"),
     Metric("tocsin_counts_records_total", "counter", (), "Records of the counts journal that were scored"),
-    Metric("tocsin_behind_records", "gauge", (), "Journal records that wait to be scored or decided on"),
+    Metric("tocsin_behind_records", "gauge", (), "Journal records that wait to be scored, decided on or shown"),
     Metric("tocsin_closed_windows_total", "counter", (), "Windows that shards have closed"),
     Metric("tocsin_findings_total", "counter", ("signal",), "Findings by signal"),
     Metric("tocsin_conflicting_findings_total", "counter", (), "Findings that came out differently from what the journal has"),
@@ -53,6 +53,11 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("tocsin_sink_write_seconds", "histogram", ("sink",), "How long a batch takes to write"),
     Metric("tocsin_sink_rows_total", "counter", ("sink",), "Rows and events that a sink has taken"),
     Metric("tocsin_sink_failures_total", "counter", ("sink", "retryable"), "Batches that a sink did not take; retryable: true or false"),
+    Metric("tocsin_sink_away", "gauge", ("sink",), "1 while the server of a sink does not answer, 0 otherwise"),
+    Metric("tocsin_sink_behind_records", "gauge", ("sink", "topic"), "Records of a topic that a sink has not written yet"),
+    Metric(
+        "tocsin_sink_behind_seconds", "gauge", ("sink", "topic"), "How far a sink is behind the clock in a topic; 0: it has written all"
+    ),
     Metric("tocsin_bounds_reached_total", "counter", ("bound",), "How often a queue, cache, map or label set was full"),
 )
 
@@ -131,6 +136,15 @@ class Metrics:
     def sink_error(self, sink: str, retryable: bool) -> None:
         """A sink did not take a batch."""
         self._of("tocsin_sink_failures_total", sink, "true" if retryable else "false").inc()
+
+    def sink_away(self, sink: str, *, away: bool) -> None:
+        """The server of a sink does not answer, or answers again."""
+        self._of("tocsin_sink_away", sink).set(int(away))
+
+    def sink_behind(self, sink: str, topic: str, records: int, seconds: float) -> None:
+        """What a sink has not written yet of a topic, and how long that has been so."""
+        self._of("tocsin_sink_behind_records", sink, topic).set(records)
+        self._of("tocsin_sink_behind_seconds", sink, topic).set(seconds)
 
     def bound_reached(self, bound: str, n: int = 1) -> None:
         """Something was full."""

@@ -15,6 +15,7 @@ SUPPRESS_BELOW_LEAST = 5
 LEAF_POPULATION_LEAST = 1000
 SIGNALS_MAX = 500  # a column of two bytes holds them, and a person can still look through them
 PARTITIONS_MAX = 1024
+BUDGET_MAX = 1000.0
 CONSEQUENCE_MAX = 10.0
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -138,6 +139,9 @@ def _check_signal(document: Document, at: KeyPath, signal: Signal) -> None:
         document.refuse((*at, "purpose"), f"{signal.purpose!r} is not a purpose{reason}; choose one of {', '.join(PURPOSES)}")
     if not 0 < signal.consequence <= CONSEQUENCE_MAX:
         document.refuse((*at, "consequence"), f"{signal.consequence} is not above 0 and at most {CONSEQUENCE_MAX}; 1 is usual")
+    if signal.false_alerts_per_day is not None and not 0 < signal.false_alerts_per_day <= BUDGET_MAX:
+        what = f"{signal.false_alerts_per_day:g} is not above 0 and at most {BUDGET_MAX:g}"
+        document.refuse((*at, "false_alerts_per_day"), f"{what}; write how many false alerts a day this signal may bring, or remove it")
     _check_limits(document, at, signal)
 
 

@@ -14,11 +14,12 @@ from msgspec import Struct, structs
 
 from streams import city_checks
 from streams.area_files import local_date, read_areas, read_geometry, read_library, read_rows
+from streams.calendar_file import read_calendar
 from streams.model import DAY_S, Area, Signal
 from streams.settings import Bands, City, Demo, Detection, KnownEvent, Lifecycle, Route, Source, derived
 from streams.yaml_file import Document, Problems, nearest, read_document, read_section, show_path
 
-KEYS = ("city", "title", "timezone", "areas", "detection", "lifecycle", "bands", "privacy", "signals", "sources", "demo")
+KEYS = ("city", "title", "timezone", "areas", "detection", "lifecycle", "bands", "privacy", "signals", "sources", "calendar", "demo")
 FILE_NAME = "tocsin.yaml"
 
 
@@ -110,6 +111,7 @@ def _city(document: Document) -> City | None:
         "sources": read_section(document, dict[str, Source], "sources"),
         "demo": _demo(document, timezone),
     }
+    calendar = read_section(document, str, "calendar", absent="")
     durations = _check_sections(document, values, privacy)
     if files is None or privacy is None or any(value is None for key, value in values.items() if key != "demo"):
         return None
@@ -124,6 +126,10 @@ def _city(document: Document) -> City | None:
         lines=_lines(document),
         **{**values, "signals": tuple(values["signals"].values())},
     )
+    if calendar:
+        codes, names = {area.code for area in areas}, {signal.name for signal in city.signals}
+        days_off, planned = read_calendar(Path(document.file).parent / calendar, timezone, codes, names, document.problems)
+        city = structs.replace(city, days_off=days_off, planned=planned)
     city_checks.check_signals(document, city, durations=durations)
     city_checks.check_sources(document, city)
     _check_city(document, city)

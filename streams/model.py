@@ -55,6 +55,7 @@ class Signal(Struct, frozen=True):
     detector: str = ""  # empty: the kind's default
     limit_low: float | None = None  # physical limits, levels only
     limit_high: float | None = None
+    false_alerts_per_day: float | None = None  # this signal's own share of the budget; None: an equal one
 
 
 class Event(Struct, frozen=True):
@@ -125,8 +126,8 @@ class Quality(Struct, frozen=True, array_like=True):
     n: int
 
 
-class Counts(Struct, frozen=True, tag="counts"):
-    """Journal record of intake: folded cells in columns, sorted by (raw, area, signal, minute), one row a cell.
+class Counts(Struct, frozen=True, tag="counts", omit_defaults=True):
+    """Journal record of intake: folded cells in columns, sorted by (raw, area, signal, minute, heard), one row a cell.
 
     ``areas`` and ``signals`` are dictionaries; ``area``, ``signal``, ``span`` index into them and into ``spans``.
     Columns are little-endian bytes of equal row counts; ``total``, ``least`` and ``most`` are empty when no row is a level.
@@ -149,6 +150,7 @@ class Counts(Struct, frozen=True, tag="counts"):
     least: bytes = b""  # f8
     most: bytes = b""  # f8
     quality: tuple[Quality, ...] = ()
+    heard: bytes = b""  # i4, minutes; empty when no row is late: see ``streams.columns``
 
 
 class Evidence(Struct, frozen=True, array_like=True):
@@ -179,7 +181,7 @@ class Finding(Struct, frozen=True, tag="finding"):
     band: Band
     evidence: tuple[Evidence, ...]
     why: str
-    flags: tuple[str, ...] = ()  # "batch_entry", "limit"
+    flags: tuple[str, ...] = ()  # "limit", "batch_entry", "planned", "new_level"
     config_version: str = ""
     at_s: int = 0  # event time at which an early one was seen; 0: the window's end
 
@@ -209,7 +211,7 @@ class Tick(Struct, frozen=True, tag="tick"):
     time_s: int
 
 
-class Scores(Struct, frozen=True):
+class Scores(Struct, frozen=True, tag="scores"):
     """Scores of one shard and window in columns; ``area``, ``signal`` are words, the numbers lists of equal length."""
 
     shard: str
@@ -238,7 +240,7 @@ class Member(Struct, frozen=True):
     evidence: tuple[Evidence, ...] = ()
 
 
-class Alert(Struct, frozen=True):
+class Alert(Struct, frozen=True, tag="alert"):
     """An incident a person should look at. ``area`` is the lowest area that accounts for what its members saw."""
 
     id: str
@@ -259,7 +261,7 @@ class Alert(Struct, frozen=True):
     owner: str = ""
     label: str = ""
     config_version: str = ""
-    muted_by: str = ""  # "silence:<id>" or "alert:<id>" that withheld its last notification
+    muted_by: str = ""  # "silence:<id>" or "alert:<id>" that withheld its last notification, or that a withdrawn one is part of
     members_beyond: int = 0  # series of the latest window for which ``members`` had no room
 
 
@@ -282,4 +284,11 @@ class Transition(Struct, frozen=True, tag="transition"):
     actor: str = ""
     why: str = ""
     config_version: str = ""
-    muted_by: str = ""  # what withheld this notification, or, when that has ended, had withheld the last one
+    muted_by: str = ""  # what withheld this notification, or, when that has ended, had withheld the last one; part_of_other: which
+
+
+class Outcome(Struct, frozen=True, tag="outcome"):
+    """What became of a command: ``command`` as it may be kept, ``refusal`` a word of ``streams.core.people.REFUSALS`` or empty."""
+
+    command: Command
+    refusal: str = ""

@@ -77,7 +77,7 @@ class Detection(Struct, frozen=True, forbid_unknown_fields=True):
     count_detector: str = "counts"
     level_detector: str = "levels"
     silence_detector: str = "silence"
-    params: dict[str, dict[str, float]] = {}
+    params: dict[str, dict[str, float | str]] = {}
     history_s: int = 1_209_600  # grey until a shard has seen this much
     finding_floor_s: int = 2_592_000  # a finding needs at least this recurrence interval
     score_all: bool = False  # True: every series at every window; False: p < .05, and cities and districts at every rest_every_s
@@ -89,6 +89,7 @@ class Lifecycle(Struct, frozen=True, forbid_unknown_fields=True):
     """When alerts are raised, held and cleared."""
 
     false_alerts_per_day: float = 2.0
+    budget_control: bool = True  # False: thresholds stay where the budget puts them at the start
     clear_ratio: float = 0.1  # clear threshold as a part of the raise threshold's recurrence interval
     hold_s: int = 43_200  # calm for so long before an alert clears
     no_data_for_s: int = 7_200
@@ -137,6 +138,16 @@ class Demo(Struct, frozen=True):
     warm_start_s: int = 1_209_600
 
 
+class Planned(Struct, frozen=True):
+    """An event that was planned: what it changes in its area and signals is no news, and nothing to learn from. Empty: all of them."""
+
+    name: str
+    start_s: int
+    end_s: int  # exclusive
+    area: str = ""
+    signals: tuple[str, ...] = ()
+
+
 class City(Struct, frozen=True):
     """One city's settings, whole: what the YAML said with areas and signals resolved.
 
@@ -158,6 +169,8 @@ class City(Struct, frozen=True):
     leaf_population_min: int = 1000
     shard_level: int = 1
     flat: bool = False
+    days_off: tuple[int, ...] = ()  # proleptic Gregorian ordinals of local days that go like a Sunday
+    planned: tuple[Planned, ...] = ()
     origin: str = ""  # the file it came from, for messages
     config_version: str = ""
     intake_hash: str = ""

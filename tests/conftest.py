@@ -7,6 +7,7 @@ missing, the test is skipped and the run's last lines name what was not tested a
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections import Counter
@@ -14,7 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
+
+from load_tests.services import clickhouse, kafka
 
 STRICT = os.environ.get("STRICT", "") not in {"", "0"}
 
@@ -28,6 +32,9 @@ class Part(NamedTuple):
 
 PARTS: dict[str, Part] = {
     "make": Part(lambda: shutil.which("make") is not None, "apt-get install make"),
+    "openssl": Part(lambda: shutil.which("openssl") is not None, "apt-get install openssl"),
+    "kafka": Part(kafka.present, kafka.REMEDY),
+    "clickhouse": Part(clickhouse.present, clickhouse.REMEDY),
 }
 
 missing: Counter[str] = Counter()
@@ -38,6 +45,17 @@ settings.load_profile("tocsin")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"needs(part): skipped where the part is missing; one of {', '.join(sorted(PARTS))}")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command run in a test leads the logs to that test's stderr, which is closed afterwards."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

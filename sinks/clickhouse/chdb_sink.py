@@ -15,8 +15,9 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from chdb.session import Session as ChdbSession
 
 from sinks.base import Batch, SinkError
+from sinks.clickhouse.codes import refusal
 from sinks.clickhouse.rows import Block, blocks, reference_blocks
-from sinks.clickhouse.schema import BY_NAME, Version, check_database, tables_ddl
+from sinks.clickhouse.schema import BY_NAME, Version, check_database, columns_query, foreign_tables, tables_ddl
 from sinks.clickhouse.views import views_ddl
 from streams.model import Area, Signal
 
@@ -36,8 +37,6 @@ _ARROW: dict[str, pa.DataType] = {
     "DateTime('UTC')": pa.uint32(),
     "Array(String)": pa.list_(pa.string()),
 }
-# Mistakes in a statement or a table: the same batch would fail again. Everything else (memory, disk) may pass.
-_LASTING = frozenset({16, 36, 44, 46, 47, 50, 53, 60, 62, 70, 81, 164})
 _CODE = re.compile(r"Code: (\d+)\..*?(?:\(([A-Z_]+)\)\s*$|$)", re.DOTALL)
 _PYTHON = re.compile(r"\bpython\s*\(", re.IGNORECASE)
 
@@ -96,10 +95,22 @@ class ChdbSink:
     def _prepare(self, areas: Sequence[Area], signals: Sequence[Signal], suppress_below: int) -> None:
         # A block of late records may touch many months; its rows are bounded already.
         self._run("SET max_partitions_per_insert_block = 0")
-        for statement in (*tables_ddl(self._database, self.version), *views_ddl(self._database, suppress_below)):
+        for statement in tables_ddl(self._database, self.version):
+            self._run(statement)
+        self._check_tables()
+        for statement in views_ddl(self._database, suppress_below, self.version):
             self._run(statement)
         for block in reference_blocks(areas, signals, rows_max=self._block_rows_max):
             self._insert(block)
+
+    def _check_tables(self) -> None:
+        lines = self._session(self._writer).query(columns_query(self._database), "JSONCompactEachRow").bytes()
+        foreign = foreign_tables((table, column) for table, column in map(orjson.loads, lines.splitlines()))
+        if foreign:
+            raise SinkError(
+                f"{self._folder}: another release made the tables {', '.join(foreign)}; move the folder away: it is made again, from then on",
+                retryable=False,
+            )
 
     def _open_reader(self) -> Session:
         reader = _open(self._folder)
@@ -167,8 +178,7 @@ class ChdbSink:
         except RuntimeError as error:
             code, reason = _code(error)
             table = statement.split(maxsplit=3)[2] if statement.startswith("INSERT") else "the schema"
-            message = f"chDB did not take {table}: code {code} {reason}".rstrip()  # its text may quote data: it is not repeated
-            raise SinkError(message, retryable=code not in _LASTING) from None
+            raise refusal(f"chDB did not take {table}", code, reason) from None  # its text may quote data: it is not repeated
 
 
 def _arrow(block: Block) -> pa.Table:

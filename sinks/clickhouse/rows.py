@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from sinks.base import Batch, SinkError, refuse_not_finite
 from sinks.clickhouse.schema import BY_NAME
-from streams.columns import Cells, unpack
+from streams.columns import Cells, timeless, unpack
 from streams.model import MINUTE_S, Alert, Area, Command, Counts, Rejected, Scores, Signal, Transition
 
 WORD_CHARS_MAX = 200
 SENTENCE_CHARS_MAX = 500
 _TIME_MAX_S = 2**32 - 1  # of DateTime
+_POSITION_MAX = 2**63 - 1
 
 Column = NDArray[Any] | list[Any]
 
@@ -96,7 +97,8 @@ def _table(name: str, rows: Iterable[tuple[Any, ...]]) -> Block:
 
 
 def _cells(records: list[Counts]) -> Block:
-    parts = [_cell_columns(counts, unpack(counts)) for counts in records]
+    unpacked = [(counts, unpack(counts)) for counts in records]  # a table's key does not know when late events were heard
+    parts = [_cell_columns(counts, timeless(cells) if counts.heard else cells) for counts, cells in unpacked]
     names = [column.name for column in BY_NAME["cells"].columns]
     if not parts:
         return Block("cells", {name: [] for name in names})
@@ -171,7 +173,7 @@ def _transition(position: int, t: Transition) -> tuple[Any, ...]:
     return (
         word(t.alert_id), t.seq, position, time(t.at_s), time(t.onset_s), word(t.area), [word(s) for s in t.signals],
         t.from_state, t.to_state, word(t.reason), t.band, t.risk, t.recurrence_s, int(t.notify), word(t.actor),
-        sentence(t.why), word(t.config_version),
+        sentence(t.why), word(t.config_version), _POSITION_MAX - position,
     )  # fmt: skip
 
 

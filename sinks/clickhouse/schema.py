@@ -8,6 +8,7 @@ be replaced). Read with ``FINAL``, or through the views of ``sinks.clickhouse.vi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 Version = tuple[int, int]  # of the server: 18.16 is (18, 16)
@@ -133,9 +134,12 @@ TABLES: tuple[Table, ...] = (
             _word("actor"),
             Column("why", "String"),
             _word("config_version"),
+            Column("precedence", "UInt64"),
         ),
+        # A transition that was said again after a crash keeps the position at which it was said first.
         key=("alert_id", "seq"),
         partition="toYYYYMM(at)",
+        version="precedence",
     ),
     Table(
         # A command's body may hold a person's words: it stays in the journal.
@@ -185,6 +189,24 @@ def tables_ddl(database: str, version: Version = PORTABLE) -> tuple[str, ...]:
     """
     check_database(database)
     return (f"CREATE DATABASE IF NOT EXISTS {database}", *(_table_ddl(database, table, version) for table in TABLES))
+
+
+def columns_query(database: str) -> str:
+    """Asks for (table, column) of everything in the database."""
+    check_database(database)
+    return f"SELECT table, name FROM system.columns WHERE database = '{database}'"  # noqa: S608 - a checked name
+
+
+def foreign_tables(found: Iterable[tuple[str, str]]) -> list[str]:
+    """Tables that lack a column: another release made them.
+
+    >>> foreign_tables([("signals", "name"), ("signals", "title")])
+    ['signals']
+    """
+    has: dict[str, set[str]] = {}
+    for table, column in found:
+        has.setdefault(table, set()).add(column)
+    return [table.name for table in TABLES if table.name in has and not {column.name for column in table.columns} <= has[table.name]]
 
 
 def check_database(database: str) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from string import Template
 
-from sinks.clickhouse.schema import check_database
+from sinks.clickhouse.schema import PORTABLE, Version, check_database
+
+_DEFINER_SINCE: Version = (24, 3)  # before, or without saying so, whoever reads a view needs rights on the tables below it
 
 _WIDE = Template("area IN (SELECT code FROM $db.areas FINAL WHERE level <= 1)")
 _LEVEL = Template("signal IN (SELECT name FROM $db.signals FINAL WHERE kind = 'level')")
@@ -29,7 +31,7 @@ FROM (
 FROM (
     $hours
 ) AS hours
-ANY INNER JOIN (SELECT code AS area, district FROM $db.areas FINAL WHERE district != '') AS places USING area
+ALL INNER JOIN (SELECT code AS area, district FROM $db.areas FINAL WHERE district != '') AS places USING area
 GROUP BY hour, district, signal""",
     "v_scores": """SELECT window_end, shard, area, signal, duration_s, if(hidden, NULL, exact) AS observed, if(hidden, NULL, usual) AS expected,
     if(hidden, NULL, tail) AS p, if(hidden, NULL, rare_s) AS recurrence_s, risk, config_version
@@ -56,8 +58,8 @@ GROUP BY hour, source, reason""",
 VIEWS: tuple[str, ...] = tuple(_BODIES)
 
 
-def views_ddl(database: str, suppress_below: int) -> tuple[str, ...]:
-    """Statements that replace every view, for every supported server; the floor is written into them.
+def views_ddl(database: str, suppress_below: int, version: Version = PORTABLE) -> tuple[str, ...]:
+    """Statements that replace every view, for a server of this version; the floor is written into them.
 
     >>> views_ddl("tocsin", 5)[0]
     'DROP TABLE IF EXISTS tocsin.v_cells'
@@ -65,11 +67,12 @@ def views_ddl(database: str, suppress_below: int) -> tuple[str, ...]:
     check_database(database)
     parts = {name: template.substitute(db=database) for name, template in (("wide", _WIDE), ("level", _LEVEL), ("hours", _HOURS))}
     values = {"db": database, "floor": int(suppress_below), **parts}
+    rights = " DEFINER = CURRENT_USER SQL SECURITY DEFINER" if version >= _DEFINER_SINCE else ""
     return tuple(
         statement
         for name, body in _BODIES.items()
         for statement in (
             f"DROP TABLE IF EXISTS {database}.{name}",
-            f"CREATE VIEW {database}.{name} AS\n{Template(body).substitute(values)}",
+            f"CREATE VIEW {database}.{name}{rights} AS\n{Template(body).substitute(values)}",
         )
     )

@@ -1,14 +1,17 @@
-"""The web application: the page, alerts, areas, the stream, health and metrics. Reads only; nothing of a request is echoed."""
+"""The web application: the page, alerts, areas, the stream, health and metrics. Reads only; nothing of a request is echoed.
+
+While the feed is still being loaded, what hangs on it is refused: half a list would pass for the whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -70,7 +73,9 @@ def create_app(
 def _add_alerts(app: FastAPI, feed: Feed) -> None:
     places = feed.view.places
 
-    @app.get("/api/alerts", tags=["alerts"], summary="Open alerts, the worst first; or those of one state")
+    loaded = [Depends(when_loaded(feed))]
+
+    @app.get("/api/alerts", dependencies=loaded, tags=["alerts"], summary="Open alerts, the worst first; or those of one state")
     async def alerts(state: StateWord | None = None, area: Code | None = None, limit: Limit = 200) -> Response:
         if area is not None and area not in places.areas:
             raise HTTPException(HTTPStatus.NOT_FOUND, "this city has no such area")
@@ -79,7 +84,7 @@ def _add_alerts(app: FastAPI, feed: Feed) -> None:
         body = {"alerts": [orjson.Fragment(each.summary) for each in found[:limit]], "found": len(found), "last_event_id": feed.last_id}
         return _json(body)
 
-    @app.get("/api/alerts/{alert_id}", tags=["alerts"], summary="One alert with its members and their evidence")
+    @app.get("/api/alerts/{alert_id}", dependencies=loaded, tags=["alerts"], summary="One alert with its members and their evidence")
     async def alert(alert_id: str) -> Response:
         known = feed.alert(alert_id)
         if known is None:
@@ -91,18 +96,35 @@ def _add_alerts(app: FastAPI, feed: Feed) -> None:
         return any(area in places.lineage(code) for code in codes)
 
 
+def when_loaded(feed: Feed) -> Callable[[], Awaitable[None]]:
+    """What an endpoint that hangs on the feed depends on."""
+
+    async def loaded() -> None:
+        if not feed.loaded:
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the alerts are still being read; try again", {"Retry-After": "1"})
+
+    return loaded
+
+
 def _add_areas(app: FastAPI, feed: Feed, atlas: Atlas) -> None:
-    @app.get("/api/areas", tags=["areas"], summary="The area tree with the worst open alert of each subtree")
+    loaded = [Depends(when_loaded(feed))]
+
+    @app.get("/api/areas", dependencies=loaded, tags=["areas"], summary="The area tree with the worst open alert of each subtree")
     async def tree() -> Response:
         return _json({"areas": atlas.rows(held.alert for held in feed.open_alerts())})
 
-    @app.get("/api/areas.geojson", tags=["areas"], summary="The same as GeoJSON (RFC 7946)")
+    @app.get("/api/areas.geojson", dependencies=loaded, tags=["areas"], summary="The same as GeoJSON (RFC 7946)")
     async def geojson() -> Response:
         return _json(atlas.geojson(held.alert for held in feed.open_alerts()), media_type="application/geo+json")
 
 
 def _add_stream(app: FastAPI, feed: Feed, keep_alive_s: float) -> None:
-    @app.get("/api/stream", tags=["alerts"], summary="Server-sent events: snapshot, transition, update, reset")
+    @app.get(
+        "/api/stream",
+        dependencies=[Depends(when_loaded(feed))],
+        tags=["alerts"],
+        summary="Server-sent events: snapshot, transition, update, outcome, reset",
+    )
     async def stream(request: Request, last_event_id: Annotated[str | None, Query(max_length=64)] = None) -> Response:
         if feed.closed:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the feed is closing")

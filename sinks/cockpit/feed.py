@@ -1,23 +1,26 @@
 """The live list of alerts and its feed. ``write`` is called from the pump's thread, subscribers live in the server's loop.
 
 Events are encoded once. Nobody has a queue of their own: a subscriber is a place in one shared, bounded ring, so a
-thousand slow readers hold no more than one. The id of an event is its transition's position in the alerts journal.
+thousand slow readers hold no more than one. The id of an event is its record's position in the alerts journal.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple
 
 import orjson
 
 from sinks.base import Batch, SinkError, refuse_not_finite
 from sinks.cockpit.board import OPEN_MAX, Board, Held
+from sinks.cockpit.outcomes import Outcomes
 from sinks.cockpit.ring import Frame, Ring
 from sinks.cockpit.views import View
-from streams.model import Alert, Transition
+from streams.model import Alert, Outcome, Transition
 
 RING_FRAMES = 2048
 RING_BYTES = 4 << 20
@@ -28,8 +31,9 @@ SUBSCRIBERS_MAX = 1000
 COALESCE_S = 0.1
 STUCK_S = 1.0
 
-History = Callable[[int, int], Sequence[tuple[int, Transition]] | None]
-"""(after_id, limit) -> the first ``limit`` transitions behind ``after_id`` with their positions; None: not kept that far back."""
+Told = Transition | Outcome
+History = Callable[[int, int], Sequence[tuple[int, Told]] | None]
+"""(after_id, limit) -> the first ``limit`` events behind ``after_id`` with their positions; None: not kept that far back."""
 
 
 class Stats(NamedTuple):
@@ -57,7 +61,10 @@ class Subscriber:
 
 
 class Opening(NamedTuple):
-    """How a stream begins: with ``frames``; if ``replay_after`` is a position, with the history from there to ``replay_to`` and ``snapshot``."""
+    """How a stream begins: with ``frames``; if ``replay_after`` is a position, with the history from there to ``replay_to`` and ``snapshot``.
+
+    A ``replay_after`` beyond ``replay_to`` is from a reader to whom another process has told more of the journal than this one has read.
+    """
 
     subscriber: Subscriber
     frames: bytes
@@ -81,21 +88,28 @@ class Feed:
         queue_frames: int = QUEUE_FRAMES,
         subscribers_max: int = SUBSCRIBERS_MAX,
         open_max: int = OPEN_MAX,
+        ahead_s: float = 0.0,
     ) -> None:
-        """``history`` is called in a worker thread for events that the ring no longer has."""
+        """``history`` is called in a worker thread for events that the ring no longer has. ``ahead_s``: how long a reader is waited
+        for who has seen more than this feed, which then lags behind another one of the same journal.
+        """
         self.view = view
         self.closed = False
         self.loaded = False
         self.last_id = 0
+        self._least = 0  # a position before every event
         self._history = history
         self._mutex = threading.Lock()
+        self._ahead_s = ahead_s
         self._board = Board(open_max=open_max)
+        self._outcomes = Outcomes()
         self._ring = Ring(frames_max=ring_frames, bytes_max=ring_bytes)
         self._queue_frames = queue_frames
         self._subscribers_max = subscribers_max
         self._subscribers: list[Subscriber] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._armed = False
+        self._flushed_s = 0.0  # when that was done last, by the loop's clock
         self._released = 0  # frames below this number may be sent
         self._snapshot = b""  # encoded; empty when the list has changed since
         self._dropped = self._refused = self._resets = 0
@@ -113,6 +127,21 @@ class Feed:
             self.last_id = last_id
             self.loaded = True
 
+    def follow(self, after_id: int) -> None:
+        """Take up by reading the journal behind ``after_id``: what was before is not known, and ``loaded`` waits for ``caught_up``.
+
+        In a journal whose positions begin at 0, -1 is before all of them.
+        """
+        with self._mutex:
+            self._ring.start_after(after_id)
+            self.last_id, self._least = after_id, min(0, after_id)
+
+    def caught_up(self) -> None:
+        """What is written from now on is news."""
+        with self._mutex:
+            self._released = self._ring.end
+            self.loaded = True
+
     def write(self, batch: Batch) -> None:
         """Show the batch; transitions whose position has been seen are left out.
 
@@ -123,19 +152,27 @@ class Feed:
             raise SinkError("this sink is closed", retryable=False)
         refuse_not_finite(batch)
         incoming = [self._hold(alert) for alert in batch.alerts]
-        steps = sorted((pair for pair in batch.transitions if pair[0] > self.last_id), key=lambda pair: pair[0])
-        told = {step.alert_id for _, step in steps}
+        steps: list[tuple[int, Told]] = [
+            *batch.transitions,
+            *((position, outcome) for position, outcome in batch.outcomes if position is not None),
+        ]
+        steps = sorted((pair for pair in steps if pair[0] > self.last_id), key=lambda pair: pair[0])
+        told = {step.alert_id for _, step in steps if isinstance(step, Transition)}
         with self._mutex:
             changed = [held for held in incoming if self._board.keep(held)]
             for position, step in steps:
-                known = self._board.get(step.alert_id)
-                data = {"transition": self.view.transition(step), "alert": orjson.Fragment(known.summary) if known else None}
-                self._ring.add(Frame((position, 0), _event("transition", data, position)))
+                if isinstance(step, Outcome):
+                    self._outcomes.keep(step)
+                known = self._board.get(step.alert_id) if isinstance(step, Transition) else None
+                self._ring.add(Frame((position, 0), self._told(step, position, known)))
                 self.last_id = position
             for held in changed:
                 if held.alert.id not in told:
                     self._ring.add(Frame((self.last_id, 1), _event("update", {"alert": orjson.Fragment(held.summary)})))
-            if steps or changed:
+            unplaced = [outcome for position, outcome in batch.outcomes if position is None and self._outcomes.keep(outcome)]
+            for outcome in unplaced:
+                self._ring.add(Frame((self.last_id, 1), self._told(outcome, None, None)))
+            if steps or changed or unplaced:
                 self._snapshot = b""
                 self._call(self._arm)
 
@@ -147,6 +184,12 @@ class Feed:
 
     def _hold(self, alert: Alert) -> Held:
         return Held(alert, orjson.dumps(self.view.summary(alert)))
+
+    def _told(self, step: Told, position: int | None, known: Held | None) -> bytes:
+        if isinstance(step, Outcome):
+            return _event("outcome", {"id": step.command.id, "refusal": step.refusal}, position)
+        data = {"transition": self.view.transition(step), "alert": orjson.Fragment(known.summary) if known else None}
+        return _event("transition", data, position)
 
     # reading
 
@@ -165,6 +208,11 @@ class Feed:
         with self._mutex:
             held = self._board.get(alert_id)
         return held.alert if held else None
+
+    def outcome(self, command_id: str) -> Outcome | None:
+        """What became of a command; None: not decided on yet, or too long ago."""
+        with self._mutex:
+            return self._outcomes.get(command_id)
 
     def stats(self) -> Stats:
         """Numbers for the metrics."""
@@ -192,7 +240,7 @@ class Feed:
         with self._mutex:
             loop = asyncio.get_running_loop()
             if self._loop is not loop:
-                self._loop, self._armed = loop, False
+                self._loop, self._armed, self._flushed_s = loop, False, loop.time()
             if len(self._subscribers) >= self._subscribers_max:
                 self._refused += 1
                 return None
@@ -205,8 +253,10 @@ class Feed:
         if last_event_id is None:
             return Opening(subscriber, self._encoded_snapshot())
         position = _position(last_event_id)
-        if position is None or position > self.last_id:
+        if position is None or position < self._least or (position > self.last_id and not self._ahead_s):
             return Opening(subscriber, self._reset("unknown"))
+        if position > self.last_id:
+            return Opening(subscriber, b"", position, self.last_id)
         number = self._ring.number_after(position)
         if number is None:
             return Opening(subscriber, b"", position, self.last_id, self._encoded_snapshot())
@@ -216,14 +266,27 @@ class Feed:
         """What an opening owes from the history: its events and the snapshot, or a reset when that is too much."""
         after, to = opening.replay_after, opening.replay_to
         assert after is not None
+        if after > to:
+            return await self._abreast(opening.subscriber, after)
         pairs = await asyncio.to_thread(self._history, after, HISTORY_EVENTS + 1) if self._history else None
         missed = [(position, step) for position, step in pairs or () if after < position <= to]
         if pairs is None or len(missed) > HISTORY_EVENTS:
             with self._mutex:
                 self._resets += 1
             return _event("reset", {"reason": "too_old"}) + opening.snapshot
-        events = (_event("transition", {"transition": self.view.transition(step), "alert": None}, position) for position, step in missed)
-        return b"".join(events) + opening.snapshot
+        return b"".join(self._told(step, position, None) for position, step in missed) + opening.snapshot
+
+    async def _abreast(self, subscriber: Subscriber, position: int) -> bytes:
+        """Wait until this feed has come to where the reader is, and go on behind that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._ahead_s):
+                while self.last_id < position and not self.closed:
+                    subscriber.wake.clear()
+                    await subscriber.wake.wait()
+        with self._mutex:
+            subscriber.cursor = self._ring.end
+            number = self._ring.number_after(position) if self.last_id >= position else None
+            return self._reset("unknown") if number is None else self._ring.take(number, self._ring.end)
 
     def take(self, subscriber: Subscriber) -> bytes:
         """What may be sent to a subscriber now; empty when there is nothing."""
@@ -251,12 +314,12 @@ class Feed:
     def _arm(self) -> None:
         if not self._armed and self._loop is not None:
             self._armed = True
-            self._loop.call_later(COALESCE_S, self._flush)
+            self._loop.call_later(max(0.0, self._flushed_s + COALESCE_S - self._loop.time()), self._flush)
 
     def _flush(self) -> None:
         """Let out what has gathered, wake the readers, drop those who do not read."""
         assert self._loop is not None
-        now = self._loop.time()
+        now = self._flushed_s = self._loop.time()
         with self._mutex:
             self._armed = False
             self._released = self._ring.end
@@ -296,4 +359,4 @@ def _event(kind: str, data: object, position: int | None = None) -> bytes:
 
 
 def _position(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+    return int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) else None

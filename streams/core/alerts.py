@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from streams.core.book import Book, Past
 from streams.core.budget import Budget
+from streams.core.early import Early
 from streams.core.incidents import Incident, Relations, Series, Track, leading_first, opened
 from streams.core.lifecycle import FINAL, NEXT, RANK, TRANSITION_REASONS, Case, Limits, Step, clears_words
 from streams.core.muting import Silence, ended, muted_by
 from streams.core.whereabouts import whereabouts
-from streams.model import Alert, Command, Finding, Transition
+from streams.model import Alert, Command, Finding, Outcome, Transition
 from streams.settings import City
 
 PAST_PER_ALERT = 4
@@ -35,6 +36,8 @@ class Tally(Struct):
     dropped: int = 0  # alerts not raised because open_alerts_max were open; a series that goes on raising counts in each window
     forgotten: int = 0  # series of ended alerts forgotten before their time
     foreign: int = 0  # records of shards that the configuration does not have
+    gaps: int = 0  # records of a shard that had skipped a number: not taken, the shard's owner says them again from its snapshot
+    unshown: int = 0  # early findings that showed nothing because of a bound
 
 
 class Memory(Struct):
@@ -53,6 +56,7 @@ class Memory(Struct):
     configured: Command | None = None
     clock_s: int = 0  # newest tick
     taken_to_s: int = 0  # end of the last window taken up
+    early: Early = field(default_factory=Early)
 
 
 class Touch(Struct):
@@ -69,8 +73,7 @@ class Out(Struct):
 
     transitions: list[Transition] = []
     changed: dict[str, Incident] = {}
-    commands: list[Command] = []
-    refused: list[tuple[str, str]] = []
+    outcomes: list[Outcome] = []
 
 
 class Alerts:
@@ -78,6 +81,7 @@ class Alerts:
 
     def __init__(self, city: City, memory: Memory) -> None:
         self.city, self.relations = city, Relations(city)
+        self.stretch = _stretch(city)
         self.book = Book(memory.open, memory.past)
         self._memory = memory
 
@@ -85,6 +89,10 @@ class Alerts:
     def limits(self) -> Limits:
         """Thresholds in force."""
         return Limits.of(self.city.lifecycle, self._memory.budget.threshold_s)
+
+    def limits_of(self, signal: str) -> Limits:
+        """Thresholds of a signal: the city's, or those of its own part of the budget."""
+        return Limits.of(self.city.lifecycle, self._memory.budget.threshold_s * self.stretch.get(signal, 1.0))
 
     def top_down(self, findings: Iterable[Finding]) -> list[Finding]:
         """Series of alerts first; then those that may raise one, from the city down, so that what lies below joins what lies above."""
@@ -99,7 +107,7 @@ class Alerts:
 
     def place(self, finding: Finding, at_s: int, touched: dict[str, Touch]) -> None:
         """Take a finding into the incident its series is part of; a raising one without one joins or leads."""
-        limits, series = self.limits, (finding.area, finding.signal)
+        limits, series = self.limits_of(finding.signal), (finding.area, finding.signal)
         incident = self.book.of(series)
         if incident is None:
             if not self.book.is_news(finding, limits):
@@ -109,7 +117,7 @@ class Alerts:
             if len(self.book.open) >= self.city.lifecycle.open_alerts_max:
                 self._memory.tally.dropped += 1
                 return
-            incident = opened(finding, at_s, limits)
+            incident = opened(finding, at_s)
             self.book.add(incident)
         touch = touched.get(incident.id)
         if touch is None:
@@ -117,10 +125,7 @@ class Alerts:
             incident.beyond = 0
         taken = self.book.take(incident, finding, at_s, limits, self.relations)
         touch.found[series] = taken.hot
-        if incident.state == "provisional":  # by the bar of its start alone: limits that have moved since must not take it back
-            touch.raising |= finding.recurrence_s >= incident.bar_s
-        else:
-            touch.raising |= taken.hot and finding.recurrence_s >= limits.raise_s
+        touch.raising |= taken.hot and finding.recurrence_s >= limits.raise_s
         touch.joined |= taken.grown
         touch.fresh_s = max(touch.fresh_s, finding.fresh_recurrence_s)
 
@@ -132,14 +137,12 @@ class Alerts:
             incident.remember(at_s, touch.fresh_s)
             incident.updated_s = at_s
             out.changed[incident.id] = incident
-            if incident.leading().band == "red":
-                self._memory.budget.saw_red()
         if incident.state == "none":
             incident.initial_risk = incident.leading().risk
-            self._memory.budget.count()
         elif step.notify:
             incident.worse_s = at_s
         if step.notify:
+            self._memory.budget.count()
             incident.reference_s = max(reference_s, touch.fresh_s)
             incident.told_s = at_s
         if step.notify or touch.joined:
@@ -150,16 +153,26 @@ class Alerts:
 
     def say(self, incident: Incident, step: Step, at_s: int, out: Out, *, actor: str = "", unmuted: str = "") -> None:
         """Make the transition, tell a person or say who mutes it, and put away what has ended."""
-        assert step.state in NEXT[incident.state], f"{incident.state} does not become {step.state}"
-        lead, reason = incident.leading(), step.reason
+        reason = step.reason
         muter = self._muter(incident) if step.notify else ""
         if step.notify:
             incident.muted_by = muter
-            incident.said_band = max(incident.said_band, lead.band, key=RANK.__getitem__)
+            incident.said_band = max(incident.said_band, incident.leading().band, key=RANK.__getitem__)
         if muter and incident.state == "none":
             reason = "silenced" if muter.startswith("silence:") else "inhibited"
         incident.seq += 1
-        transition = Transition(
+        step = Step(step.state, reason, step.notify and not muter)
+        out.transitions.append(self.transition(incident, step, at_s, actor=actor, muted_by=muter or unmuted))
+        incident.state, incident.reason, incident.updated_s = step.state, reason, incident.updated_s if actor else at_s
+        out.changed[incident.id] = incident
+        if step.state in FINAL:
+            self._end(incident)
+
+    def transition(self, incident: Incident, step: Step, at_s: int, *, actor: str = "", muted_by: str = "") -> Transition:
+        """The step that an alert is about to take, in full."""
+        assert step.state in NEXT[incident.state], f"{incident.state} does not become {step.state}"
+        lead = incident.leading()
+        return Transition(
             alert_id=incident.id,
             seq=incident.seq,
             at_s=at_s,
@@ -168,21 +181,16 @@ class Alerts:
             signals=tuple(incident.signals),
             from_state=incident.state,
             to_state=step.state,
-            reason=reason,
+            reason=step.reason,
             band=lead.band,
             risk=lead.risk,
             recurrence_s=lead.recurrence_s,
-            notify=step.notify and not muter,
+            notify=step.notify,
             actor=actor,
             why=self.said(incident).why,
             config_version=incident.config_version,
-            muted_by=muter or unmuted,
+            muted_by=muted_by,
         )
-        incident.state, incident.reason, incident.updated_s = step.state, reason, incident.updated_s if actor else at_s
-        out.transitions.append(transition)
-        out.changed[incident.id] = incident
-        if step.state in FINAL:
-            self._end(incident)
 
     def age(self, incident: Incident, touch: Touch, dark: Mapping[str, tuple[str, ...]], out: Out) -> None:
         """Each series is a window longer calm, or without data, or neither."""
@@ -207,9 +215,9 @@ class Alerts:
         """The area an alert is said to be in: the lowest that accounts for it."""
         return whereabouts(incident.tracks.values(), self.relations)
 
-    def unmute(self, at_s: int, out: Out) -> None:
+    def unmute(self, at_s: int, out: Out, of: Callable[[Incident], bool] = lambda _: True) -> None:
         """Look again at the alerts whose notification was withheld: where nothing withholds it any more, it is given once."""
-        for incident in [i for i in self.in_order() if i.muted_by]:
+        for incident in [i for i in self.in_order() if i.muted_by and of(i)]:
             was, incident.muted_by = incident.muted_by, self._muter(incident)
             if not incident.muted_by:
                 self.say(incident, Step(incident.state, ended(was, self._memory.silences), True), at_s, out, unmuted=was)
@@ -229,7 +237,6 @@ class Alerts:
             now_s=now_s,
             raising=touch.raising,
             joined=touch.joined,
-            due=incident.due_s <= self._memory.taken_to_s,
             calm_s=min(track.calm_s for track in tracks),
             dark=all(track.dark for track in tracks),
             partly_dark=any(track.dark for track in tracks),
@@ -242,3 +249,9 @@ class Alerts:
             flapping=self.book.flapping(incident, now_s),
             held=incident.held,
         )
+
+
+def _stretch(city: City) -> dict[str, float]:
+    """By how much a signal's threshold is longer than the city's, where it has a budget of its own."""
+    equal = city.lifecycle.false_alerts_per_day / max(len(city.signals), 1)
+    return {signal.name: equal / signal.false_alerts_per_day for signal in city.signals if signal.false_alerts_per_day}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -112,13 +112,18 @@ class Book:
             incident.beyond += 1
         return Taken(hot, (incident.area, len(incident.signals), len(incident.tracks)) != before)
 
-    def end(self, incident: Incident, at_s: int, past_max: int) -> int:
-        """Put an incident away, remembering its series. Returns how many older ones were forgotten to stay within ``past_max``."""
+    def drop(self, incident: Incident) -> None:
+        """Take an incident out, remembering nothing."""
         del self.open[incident.id]
         self._unsettle(incident)
+        for series in incident.tracks:
+            del self._home[series]
+
+    def end(self, incident: Incident, at_s: int, past_max: int) -> int:
+        """Put an incident away, remembering its series. Returns how many older ones were forgotten to stay within ``past_max``."""
+        self.drop(incident)
         resolved_s = max(incident.peaks.values(), default=0.0) if incident.reason == "resolved" else 0.0
         for series, track in incident.tracks.items():
-            del self._home[series]
             before = self._past.pop(series, None)
             calmed_s = before.calmed_s if before else ()
             if incident.reason == "calm":
@@ -139,7 +144,7 @@ class Book:
             del self._past[series]
         return len(surplus)
 
-    def age(self, window: Aged, limits: Limits) -> None:
+    def age(self, window: Aged, limits_of: Callable[[str], Limits]) -> None:
         """A window has been taken up: see which remembered series have become calm, forget those that no longer matter.
 
         Without a finding the fresh durations are calm. The long ones speak only when something comes in, so they are calm when nothing
@@ -149,9 +154,10 @@ class Book:
             finding = window.found.get(series)
             if finding is None and series[1] in window.dark.get(past.shard, ()):
                 continue
-            past.reference_s *= finding is not None and finding.fresh_recurrence_s >= limits.clear_s
+            clear_s = limits_of(series[1]).clear_s
+            past.reference_s *= finding is not None and finding.fresh_recurrence_s >= clear_s
             past.quiet_s = past.quiet_s + window.window_s if finding is None else 0
-            past.until_calm &= past.quiet_s < past.memory_s if finding is None else finding.recurrence_s >= limits.clear_s
+            past.until_calm &= past.quiet_s < past.memory_s if finding is None else finding.recurrence_s >= clear_s
             if not past.until_calm and past.ended_s < window.end_s - FLAP_SPAN_S:
                 del self._past[series]
 

@@ -1,13 +1,15 @@
 """The alert budget: from "about N false alerts a day for the whole city" to the raise threshold of one series.
 
 The start is Bonferroni's: S series, each allowed budget / S alerts a day, so a recurrence interval of S days / budget.
-That is too strict where counts are sparse and discrete, and where incidents fold many series into one. So a slow
-controller moves it, once a day of event time, with what it has seen until then and nothing else:
+That is too strict where counts are sparse and discrete and where incidents fold many series into one, and not strict
+enough where reports come in bursts that no calibration knows yet. So a slow controller moves it, once a day of event
+time, with what it has seen until then and nothing else:
 
-    rate      <- average over about two weeks of the incidents raised in a day
+    rate      <- average over about two weeks of the notifications of a day, each day at most three budgets
     threshold <- threshold * exp(eta * (rate / budget - 1))
 
-True events must not raise the bar: a day counts at most three budgets, and one with a red alert at most one.
+A storm must not raise the bar for the next one: hence the cap on a day. The bar falls more slowly than it rises, since
+a quiet month says less about the next one than a noisy one.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from msgspec import Struct
 from streams.model import DAY_S
 from streams.settings import City
 
-ETA = 0.05
+ETA_UP, ETA_DOWN = 0.08, 0.02
 MEMORY_DAYS = 14.0
-"""With ETA it makes a second-order loop with a damping of 0.6: no ringing, and a factor of 100 takes three months."""
+"""With ``ETA_UP`` it makes a second-order loop with a damping of 0.5: a factor of ten takes about a month."""
 WINSOR = 3.0
 SPAN = 1000.0
+DAYS_AHEAD_MAX = 366
 
 
 class Budget(Struct):
@@ -34,12 +37,12 @@ class Budget(Struct):
     floor_s: float
     history_s: int
     threshold_s: float  # raise threshold: recurrence interval of a single series
-    rate: float  # incidents a day, averaged
+    rate: float  # notifications a day, averaged
+    controlled: bool = True
     day_s: int = DAY_S  # what counts as a day: a window, where windows are longer
     since_s: int = -1  # end of the first window; nothing can be found in the first history_s
     day: int = -1
-    raised: int = 0  # incidents raised this day
-    red: bool = False  # this day had a red alert
+    told: int = 0  # notifications of this day
 
     @classmethod
     def of(cls, city: City) -> Budget:
@@ -60,7 +63,16 @@ class Budget(Struct):
             )
         start_s = len(city.areas) * len(city.signals) * DAY_S / per_day
         floor_s = city.detection.finding_floor_s / ratio
-        return cls(per_day, start_s, floor_s, city.detection.history_s, max(start_s, floor_s), per_day, max(DAY_S, city.detection.window_s))
+        return cls(
+            per_day,
+            start_s,
+            floor_s,
+            city.detection.history_s,
+            max(start_s, floor_s),
+            per_day,
+            city.lifecycle.budget_control,
+            max(DAY_S, city.detection.window_s),
+        )
 
     def adopt(self, city: City) -> None:
         """Go on with another configuration, keeping what was learned relative to the start."""
@@ -68,7 +80,8 @@ class Budget(Struct):
         scale = fresh.start_s / self.start_s
         self.day, self.day_s = self.day * self.day_s // fresh.day_s if self.day >= 0 else -1, fresh.day_s
         self.per_day, self.start_s, self.floor_s, self.history_s = fresh.per_day, fresh.start_s, fresh.floor_s, fresh.history_s
-        self.threshold_s = self._bounded(self.threshold_s * scale)
+        self.controlled = fresh.controlled
+        self.threshold_s = self._bounded(self.threshold_s * scale) if fresh.controlled else fresh.threshold_s
 
     def window(self, end_s: int) -> None:
         """A window is taken up. The first one of a new day ends the day before; days without any window count for nothing."""
@@ -78,20 +91,26 @@ class Budget(Struct):
         if day > self.day:
             if end_s > self.since_s + self.history_s:
                 self._end_day()
-            self.day, self.raised, self.red = day, 0, False
+            self.day, self.told = day, 0
+
+    def highest_s(self, end_s: int) -> float:
+        """What the threshold is at most when the window that ends then is taken up: an early finding above it will raise."""
+        if not self.controlled:
+            return self.threshold_s
+        days = max(0, (end_s - 1) // self.day_s - self.day) if self.since_s >= 0 else 0
+        rate = max(self.rate / self.per_day, WINSOR)
+        return max(self.threshold_s, self._bounded(self.threshold_s * math.exp(ETA_UP * (rate - 1.0) * min(days, DAYS_AHEAD_MAX))))
 
     def count(self) -> None:
-        """An incident was raised."""
-        self.raised += 1
-
-    def saw_red(self) -> None:
-        """An alert was red in a window of this day."""
-        self.red = True
+        """Somebody is told of an alert, or would be but for a silence."""
+        self.told += 1
 
     def _end_day(self) -> None:
-        most = self.per_day * (1.0 if self.red else WINSOR)
-        self.rate += (min(self.raised * DAY_S / self.day_s, most) - self.rate) / MEMORY_DAYS
-        self.threshold_s = self._bounded(self.threshold_s * math.exp(ETA * (self.rate / self.per_day - 1.0)))
+        self.rate += (min(self.told * DAY_S / self.day_s, WINSOR * self.per_day) - self.rate) / MEMORY_DAYS
+        if not self.controlled:
+            return
+        error = self.rate / self.per_day - 1.0
+        self.threshold_s = self._bounded(self.threshold_s * math.exp((ETA_UP if error > 0 else ETA_DOWN) * error))
 
     def _bounded(self, threshold_s: float) -> float:
         return max(self.floor_s, min(max(threshold_s, self.start_s / SPAN), self.start_s * SPAN))

@@ -14,6 +14,8 @@ from streams.model import Command
 from streams.settings import City
 
 KIND = "configure"
+_cities = msgspec.json.Decoder(City)
+"""Made once and here: two threads that make one of a type for the first time at the same time crash inside msgspec."""
 
 
 def configure_command(city: City, *, id: str, time_s: int, actor: str) -> Command:  # noqa: A002 - the field's name
@@ -40,7 +42,7 @@ def city_of(command: Command) -> City:
     if command.kind != KIND:
         raise ValueError(f"command {command.id!r} is a {command.kind!r}, not a {KIND!r}; take the journal's newest {KIND!r}")
     try:
-        return msgspec.json.decode(command.body, type=City)
+        return _cities.decode(command.body)
     except msgspec.MsgspecError:
         raise ValueError(f"command {command.id!r} holds no configuration; write it with configure_command") from None
 
@@ -54,7 +56,6 @@ def check_detectors(city: City) -> list[str]:
 
 
 def _faults(city: City) -> Iterator[tuple[str, str]]:
-    known = detectors.registered()
     detection = city.detection
     chosen: list[tuple[str, str, tuple[str, ...]]] = [
         ("detection.count_detector", detection.count_detector, ("count",)),
@@ -63,20 +64,22 @@ def _faults(city: City) -> Iterator[tuple[str, str]]:
     ]
     own = (signal for signal in city.signals if signal.detector and not signal.name.startswith("feed."))
     chosen.extend((f"signals.{signal.name}.detector", signal.detector, (signal.kind, "silence")) for signal in own)
+    known = detectors.known(*(name for _, name, _ in chosen), *detection.params)
     for key, name, kinds in chosen:
         if name not in known:
-            yield key, f"{name!r} is not a detector; {_nearest(name, known)}"
+            yield key, f"{name!r} is not a detector; {_nearest(name, detectors.known(*detectors.families()))}"
         elif known[name].kind not in kinds:
             yield key, f"{name!r} is a detector of kind {known[name].kind!r}; choose one of kind {kinds[0]!r}"
     for name, given in detection.params.items():
         if name not in known:
-            yield f"detection.params.{name}", f"{name!r} is not a detector; {_nearest(name, known)}"
+            yield f"detection.params.{name}", f"{name!r} is not a detector; {_nearest(name, detectors.known(*detectors.families()))}"
             continue
         for parameter in given:
             try:
                 params_of(known[name], {parameter: given[parameter]})
-            except ValueError:
-                text = f"the detector {name!r} has no such parameter; {_nearest(parameter, known[name].defaults)}"
+            except ValueError as refusal:
+                unknown = f"the detector {name!r} has no such parameter; {_nearest(parameter, known[name].defaults)}"
+                text = str(refusal) if parameter in known[name].defaults else unknown
                 yield f"detection.params.{name}.{parameter}", text
 
 

@@ -23,6 +23,7 @@ class Counters:
     def __init__(self, limit: int = COUNTERS_MAX) -> None:
         self._limit = limit
         self._last: dict[int, tuple[int, int]] = {}  # digest -> (time_s, count)
+        self._touched: dict[int, None] | None = None  # since the last delta, in the order of the map; None: nobody asks
 
     def step(self, counter: int, time_s: int, count: int) -> Step:
         """Take a reading of ``count`` >= 0 at ``time_s``.
@@ -35,10 +36,16 @@ class Counters:
         [None, 2, 0, 2]
         """
         last = self._last.pop(counter, None)
+        if self._touched is not None:
+            self._touched.pop(counter, None)
+            self._touched[counter] = None
         if last is None:
             evicted = len(self._last) >= self._limit
             if evicted:
-                del self._last[next(iter(self._last))]
+                oldest = next(iter(self._last))
+                del self._last[oldest]
+                if self._touched is not None:
+                    self._touched.setdefault(oldest)
             self._last[counter] = (time_s, count)
             return Step(None, evicted=evicted)
         if time_s < last[0]:
@@ -56,3 +63,11 @@ class Counters:
     def load(self, rows: Iterable[tuple[int, int, int]]) -> None:
         """Go on from ``rows``."""
         self._last = {counter: (time_s, count) for counter, time_s, count in rows}
+
+    def delta(self) -> list[tuple[int, int, int] | int]:
+        """What has changed since the last time this was asked: rows in the order of the map, and digests of forgotten ones.
+
+        Laying every delta over the ones before gives the rows in their order. The first call tells nothing and begins to keep count.
+        """
+        touched, self._touched = self._touched, {}
+        return [(counter, *self._last[counter]) if counter in self._last else counter for counter in touched or ()]

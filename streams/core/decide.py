@@ -1,14 +1,14 @@
 """Decide: judgement over all shards of a city. A deterministic state machine: ``apply``, ``snapshot``, ``restore``.
 
     findings ─► wait until every shard has closed the window ─► each joins an alert or leads a new one ─► each alert takes a step
-    early findings ─► the same at once, for one finding                          commands and ticks ─► people's part
+    early findings ─► shown at once beside it (``overlay``), deciding nothing    commands and ticks ─► people's part
 
 The order in which shards report does not matter, nor does it if one says something twice. ``now`` is event time, but for
 commands and silences, which go by the journal's clock.
 
 Bounds: alerts by ``open_alerts_max`` (``dropped`` counts what was not raised), series of an alert by ``MEMBERS_MAX``
 (``Alert.members_beyond``), memory of ended alerts by ``PAST_PER_ALERT`` (``forgotten``), applied commands by ``APPLIED_MAX``,
-silences by ``SILENCES_MAX``. Findings wait only while some shard has not closed their window; all shards wait for the same
+silences by ``SILENCES_MAX``, early findings by ``FINDINGS_MAX`` (``unshown``). Findings wait only while some shard has not closed their window; all shards wait for the same
 watermarks, so that is what one record of the counts journal closes.
 """
 
@@ -23,24 +23,25 @@ from streams.core.alerts import Alerts, Memory, Out, Tally, Touch, Waiting
 from streams.core.book import Aged
 from streams.core.budget import Budget
 from streams.core.configure import city_of
-from streams.core.lifecycle import Step, at_early, at_window
+from streams.core.incidents import Incident
+from streams.core.lifecycle import Step, at_window
 from streams.core.muting import SILENCE_S_MAX, SILENCES_MAX, Silence
-from streams.core.people import Assign, Body, EndSilence, Label, OnAlert, SetSilence, bounded, kept, parse
+from streams.core.overlay import Overlay
+from streams.core.people import Assign, Body, Comment, EndSilence, Label, OnAlert, SetSilence, bounded, kept, parse
 from streams.core.shard import shards_of
-from streams.model import Alert, Closed, Command, Finding, Tick, Transition
+from streams.model import Alert, Closed, Command, Finding, Outcome, Tick, Transition
 from streams.settings import City
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 3
 APPLIED_MAX = 10_000
 
 
 class Decided(Struct, frozen=True):
-    """What came of a record. ``refused``: commands without effect, as (id, a word of ``people.REFUSALS``)."""
+    """What came of a record."""
 
     transitions: tuple[Transition, ...] = ()
     alerts: tuple[Alert, ...] = ()  # the newest state of each that changed
-    commands: tuple[Command, ...] = ()  # each taken for the first time, applied or refused
-    refused: tuple[tuple[str, str], ...] = ()
+    outcomes: tuple[Outcome, ...] = ()  # of each command taken for the first time, applied or refused
 
 
 class Versioned(Struct):
@@ -57,6 +58,7 @@ class Decide:
         names = sorted(shards)
         self._memory = Memory(SNAPSHOT_VERSION, dict.fromkeys(names, -1), dict.fromkeys(names, 0), Budget.of(city), Tally())
         self._alerts = Alerts(city, self._memory)
+        self._overlay = Overlay(self._alerts, self._memory)
 
     def apply(self, record: Finding | Closed | Command | Tick) -> Decided:
         """Take the next record of the findings journal."""
@@ -70,8 +72,9 @@ class Decide:
                 self._command(record, out)
             case Tick():
                 self._tick(record, out)
-        alerts = tuple(self._alerts.view(incident) for incident in out.changed.values())
-        return Decided(tuple(out.transitions), alerts, tuple(out.commands), tuple(out.refused))
+        last = {step.alert_id: step for step in out.transitions}
+        alerts = tuple(self._overlay.view(incident, last.get(name)) for name, incident in out.changed.items())
+        return Decided(tuple(out.transitions), alerts, tuple(out.outcomes))
 
     # findings and windows
 
@@ -83,11 +86,13 @@ class Decide:
         expected = memory.next_number[finding.shard]
         if finding.number < expected:  # said again after a crash
             return
-        assert finding.number == expected, f"shard {finding.shard} skipped from finding {expected} to {finding.number}"
+        if finding.number > expected:  # one before it was lost; its shard says both again from its snapshot
+            memory.tally.gaps += 1
+            return
         assert finding.window_end_s > memory.closed_to[finding.shard], f"shard {finding.shard} spoke of a window it has closed"
         memory.next_number[finding.shard] = expected + 1
         if finding.early:
-            self._early(finding, out)
+            self._overlay.take(finding, out)
         else:
             memory.waiting.setdefault(finding.window_end_s, Waiting()).findings.append(finding)
 
@@ -99,7 +104,9 @@ class Decide:
         if closed.window_end_s <= memory.closed_to[closed.shard]:
             return
         expected = memory.next_number[closed.shard]
-        assert closed.findings_to <= expected, f"shard {closed.shard} closed at finding {closed.findings_to}, but said {expected}"
+        if closed.findings_to > expected:
+            memory.tally.gaps += 1
+            return
         memory.closed_to[closed.shard] = closed.window_end_s
         memory.waiting.setdefault(closed.window_end_s, Waiting()).dark[closed.shard] = closed.dark
         self._take_up(out)
@@ -111,30 +118,20 @@ class Decide:
             self._window(end_s, self._memory.waiting.pop(end_s), out)
 
     def _window(self, end_s: int, waiting: Waiting, out: Out) -> None:
-        alerts, touched = self._alerts, dict[str, Touch]()
+        alerts, touched, said = self._alerts, dict[str, Touch](), Out()
         self._memory.taken_to_s = end_s
         self._memory.budget.window(end_s)
         for finding in alerts.top_down(waiting.findings):
             alerts.place(finding, end_s, touched)
         for incident in alerts.in_order():
             touch = touched.get(incident.id, Touch())
-            alerts.age(incident, touch, waiting.dark, out)
-            alerts.step(at_window, incident, touch, end_s, out)
+            alerts.age(incident, touch, waiting.dark, said)
+            alerts.step(at_window, incident, touch, end_s, said)
         found = {(f.area, f.signal): f for f in waiting.findings}
-        alerts.book.age(Aged(end_s, alerts.city.detection.window_s, found, waiting.dark), alerts.limits)
-        alerts.unmute(end_s, out)
-
-    def _early(self, finding: Finding, out: Out) -> None:
-        """From a window still open: it stands when the window closes, unless records are corrected, so it is said at once."""
-        alerts, touched = self._alerts, dict[str, Touch]()
-        if finding.recurrence_s < alerts.limits.raise_s:
-            return
-        at_s = finding.at_s or finding.window_end_s
-        alerts.place(finding, at_s, touched)
-        for name, touch in touched.items():
-            incident = alerts.book.open[name]
-            incident.due_s = max(incident.due_s, finding.window_end_s)
-            alerts.step(at_early, incident, touch, at_s, out)
+        alerts.book.age(Aged(end_s, alerts.city.detection.window_s, found, waiting.dark), alerts.limits_of)
+        self._overlay.resolve_raised(end_s, said)
+        alerts.unmute(end_s, said)
+        self._overlay.window(end_s, found, waiting.dark, said, out)
 
     # people
 
@@ -153,9 +150,7 @@ class Decide:
             refusal = self._configure(command, out)
         else:
             refusal = self._obey(command, body, out)
-        out.commands.append(kept(command, body))
-        if refusal:
-            out.refused.append((command.id, refusal))
+        out.outcomes.append(Outcome(kept(command, body), refusal))
 
     def _obey(self, command: Command, body: Body, out: Out) -> str:
         """Do what the command says; returns a refusal or nothing."""
@@ -165,11 +160,25 @@ class Decide:
             case EndSilence():
                 if self._memory.silences.pop(body.silence, None) is None:
                     return "unknown_silence"
-                self._alerts.unmute(command.time_s, out)
+                self._unmute(command.time_s, out)
                 return ""
         incident = self._alerts.book.open.get(body.alert)
-        if incident is None:
+        pending = self._overlay.provisional(body.alert) if incident is None else None
+        if incident is not None:
+            said = Out()
+            self._alerts.say(incident, self._mark(command, body, incident), command.time_s, said, actor=command.actor)
+            self._overlay.followed(incident, command.actor)
+            self._overlay.publish(said, out)
+        elif pending is not None:
+            self._overlay.obeyed(pending, self._mark(command, body, pending), command.time_s, command.actor, out)
+        else:
             return "unknown_alert"
+        self._unmute(command.time_s, out)
+        return ""
+
+    @staticmethod
+    def _mark(command: Command, body: OnAlert | Assign | Label | Comment, incident: Incident) -> Step:
+        """Note on an alert what a person says of it; returns the step it takes."""
         state, reason = incident.state, "commented"
         match body:
             case Assign():
@@ -180,9 +189,13 @@ class Decide:
                 state, reason = "cleared", "resolved"
             case OnAlert():
                 incident.owner, reason = incident.owner or command.actor, "acknowledged"
-        self._alerts.say(incident, Step(state, reason), command.time_s, out, actor=command.actor)
-        self._alerts.unmute(command.time_s, out)
-        return ""
+        return Step(state, reason)
+
+    def _unmute(self, at_s: int, out: Out) -> None:
+        said = Out()
+        self._alerts.unmute(at_s, said)
+        self._overlay.publish(said, out)
+        self._overlay.unmute(at_s, said, out)
 
     def _silence(self, command: Command, body: SetSilence) -> str:
         if body.area not in self._alerts.relations.tree:
@@ -207,8 +220,9 @@ class Decide:
             return "bad_configuration"
         if shards != shards_of(self._alerts.city):
             self._reshard(shards)
-        self._alerts = alerts
+        self._alerts, self._overlay = alerts, Overlay(alerts, self._memory)
         self._memory.configured = command
+        self._overlay.begin_again(out)
         self._take_up(out)
         return ""
 
@@ -225,13 +239,13 @@ class Decide:
         for name in over:
             del memory.silences[name]
         if over:
-            self._alerts.unmute(tick.time_s, out)
+            self._unmute(tick.time_s, out)
 
     # what others ask
 
     def open_alerts(self) -> tuple[Alert, ...]:
         """Alerts that have not ended, by id."""
-        return tuple(self._alerts.view(incident) for _, incident in sorted(self._alerts.book.open.items()))
+        return tuple(self._overlay.view(incident, None) for _, incident in sorted(self._overlay.incidents().items()))
 
     def silences(self) -> tuple[Silence, ...]:
         """Silences in force, by id."""
@@ -271,7 +285,9 @@ class Decide:
         self._memory = msgspec.msgpack.decode(data, type=Memory)
         configured = self._memory.configured
         self._alerts = Alerts(self._alerts.city if configured is None else city_of(configured), self._memory)
+        self._overlay = Overlay(self._alerts, self._memory)
 
     def check(self) -> None:
         """Assert what must hold between records."""
         self._alerts.book.check()
+        self._overlay.check()

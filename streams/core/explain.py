@@ -46,10 +46,26 @@ def number_words(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2g}"
 
 
+REMARKS = (
+    ("planned", "Something is planned there."),
+    ("new_level", "It has lasted so long that it is taken for the new level."),
+)
+
+
 def why(
     signal: Signal, area: Area, lead: Evidence, recurrence_s: float, *, fewer_than: int, small: bool, flags: tuple[str, ...] = ()
 ) -> str:
-    """One sentence. ``small`` areas never show an observed count below ``fewer_than``."""
+    """One sentence, and one more where something was planned or what is usual has moved. ``small`` areas never show an observed count below ``fewer_than``."""
+    return " ".join((_sentence(signal, area, lead, recurrence_s, fewer_than=fewer_than, small=small, flags=flags), *_remarks(flags)))
+
+
+def _remarks(flags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(text for flag, text in REMARKS if flag in flags)
+
+
+def _sentence(
+    signal: Signal, area: Area, lead: Evidence, recurrence_s: float, *, fewer_than: int, small: bool, flags: tuple[str, ...]
+) -> str:
     about = f"{signal.title}, {area.name}"
     if "limit" in flags:
         return f"{about}: {number_words(lead.observed)} crosses the limit of {_limit(signal, lead.observed)}."

@@ -1,4 +1,4 @@
-"""Fold: events become cells, one for each area, signal and minute; the city's record holds the sums of its districts."""
+"""Fold: events become cells, one for each area, signal and minute, late ones apart; the city's record holds the sums of its districts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIELDS = 5  # n, batch, total, least, most
 
 
 class Folded(NamedTuple):
-    """Cells sorted by area, signal and minute, and the words their columns point into. ``saturated``: cells whose n did not fit."""
+    """Cells sorted by area, signal, minute and when they were heard, and the words their columns point into. ``saturated``: cells whose n did not fit."""
 
     areas: tuple[str, ...]
     signals: tuple[str, ...]
@@ -34,16 +34,20 @@ class Fold:
         self._area_at = {code: i * len(self._signals) for i, code in enumerate(self._areas)}
         self._signal_at = {name: i for i, name in enumerate(self._signals)}
         self._rows: dict[int, list[float]] = {}
+        self._late: dict[tuple[int, int], list[float]] = {}
 
-    def count(self, area: str, signal: str, time_s: int, n: int, batch: int = 0) -> None:
-        """``n`` events, ``batch`` of them of a batch entry. Zero is worth a cell: something was there to count them."""
-        row = self._row(area, signal, time_s)
+    def count(self, area: str, signal: str, time_s: int, n: int, batch: int = 0, *, heard_s: int = 0) -> None:
+        """``n`` events, ``batch`` of them of a batch entry. Zero is worth a cell: something was there to count them.
+
+        ``heard_s``: the watermark they were too late for, or 0.
+        """
+        row = self._row(area, signal, time_s, heard_s)
         row[0] += n
         row[1] += batch
 
-    def level(self, area: str, signal: str, time_s: int, value: float) -> None:
+    def level(self, area: str, signal: str, time_s: int, value: float, *, heard_s: int = 0) -> None:
         """One reading."""
-        row = self._row(area, signal, time_s)
+        row = self._row(area, signal, time_s, heard_s)
         row[0] += 1
         row[2] += value
         if not row[3] <= value:  # true of NaN, too
@@ -53,9 +57,12 @@ class Fold:
 
     def take(self) -> Folded:
         """What was gathered; the next batch begins with nothing."""
-        keys, values = _sorted(self._rows, self._rows.values())
-        self._rows = {}
-        return self._folded(keys, values)
+        keys = np.array([*self._rows, *(key for key, _ in self._late)], np.int64)
+        heard = np.array([*(0 for _ in self._rows), *(minute for _, minute in self._late)], np.int64)
+        values = np.array([*self._rows.values(), *self._late.values()], np.float64).reshape(len(keys), _FIELDS)
+        self._rows, self._late = {}, {}
+        order = np.lexsort((heard, keys))
+        return self._folded(keys[order], heard[order], values[order])
 
     def rolled(self, folded: Folded, upper: Callable[[str], str]) -> Folded:
         """The same with each area's cells put into those of ``upper(area)``."""
@@ -65,7 +72,7 @@ class Fold:
         if not len(cells.n):
             return folded
         series = at[cells.area] + signal_at[cells.signal]
-        keys, group = np.unique(series << _MINUTE_BITS | cells.minute, return_inverse=True)
+        keys, heard, group = _grouped(series << _MINUTE_BITS | cells.minute, cells.heard)
         values = np.zeros((len(keys), _FIELDS))
         sums = cells.n.astype(np.float64), cells.batch.astype(np.float64), cells.total
         for i, column in enumerate(sums):
@@ -73,16 +80,19 @@ class Fold:
         values[:, 3:] = np.nan
         np.fmin.at(values[:, 3], group, cells.least)
         np.fmax.at(values[:, 4], group, cells.most)
-        return self._folded(keys, values)
+        return self._folded(keys, heard, values)
 
-    def _row(self, area: str, signal: str, time_s: int) -> list[float]:
-        key = (self._area_at[area] + self._signal_at[signal]) << _MINUTE_BITS | time_s // MINUTE_S
+    def _row(self, area: str, signal: str, time_s: int, heard_s: int) -> list[float]:
+        minute = time_s // MINUTE_S
+        key = (self._area_at[area] + self._signal_at[signal]) << _MINUTE_BITS | minute
+        if heard_s // MINUTE_S > minute:  # late within its own minute is late within any window
+            return self._late.setdefault((key, heard_s // MINUTE_S), [0, 0, 0.0, np.nan, np.nan])
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = [0, 0, 0.0, np.nan, np.nan]
         return row
 
-    def _folded(self, keys: NDArray[np.int64], values: NDArray[np.float64]) -> Folded:
+    def _folded(self, keys: NDArray[np.int64], heard: NDArray[np.int64], values: NDArray[np.float64]) -> Folded:
         if not len(keys):
             return Folded((), (), empty(), 0)
         series, minute = keys >> _MINUTE_BITS, keys & ((1 << _MINUTE_BITS) - 1)
@@ -99,6 +109,7 @@ class Fold:
             total=values[:, 2].copy(),
             least=values[:, 3].copy(),
             most=values[:, 4].copy(),
+            heard=heard.astype(np.int32),
         )
         saturated = int((n[:, 0] != values[:, 0]).sum())
         return Folded(_words(self._areas, areas), _words(self._signals, signals), cells, saturated)
@@ -108,7 +119,9 @@ def _words(words: Sequence[str], at: NDArray[np.int64]) -> tuple[str, ...]:
     return tuple(words[i] for i in at.tolist())
 
 
-def _sorted(keys: Iterable[int], rows: Iterable[list[float]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    column = np.array(list(keys), np.int64)
-    order = np.argsort(column, kind="stable")
-    return column[order], np.array(list(rows), np.float64).reshape(len(column), _FIELDS)[order]
+def _grouped(keys: NDArray[np.int64], heard: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The different (key, heard), sorted, and which of them each row is."""
+    own, at = np.unique(keys, return_inverse=True)
+    minutes, heard_at = np.unique(heard, return_inverse=True)
+    both, group = np.unique(at * len(minutes) + heard_at, return_inverse=True)
+    return own[both // len(minutes)], minutes[both % len(minutes)].astype(np.int64), group

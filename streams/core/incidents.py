@@ -12,7 +12,6 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from streams.core.areas import AreaTree
-from streams.core.lifecycle import Limits
 from streams.model import DAY_S, HOUR_S, Alert, Band, Evidence, Finding, Member, Signal, State
 from streams.settings import City
 
@@ -50,7 +49,6 @@ class Incident(Struct):
     lead: Series
     area: str  # the lowest that covers all its series
     onset_s: int
-    bar_s: float  # the raise threshold it was raised with: a provisional alert is confirmed by the same
     due_s: int  # provisional: end of the window it waits for
     raised_s: int  # when it was last raised, joined or got worse
     told_s: int  # when somebody was last told of it, or would have been but for a silence
@@ -172,14 +170,13 @@ class Relations:
         return a if a == b else self.tree.lowest_common(a, b)
 
 
-def opened(finding: Finding, at_s: int, limits: Limits) -> Incident:
+def opened(finding: Finding, at_s: int) -> Incident:
     """A new incident that ``finding`` leads; its first step is still to be taken."""
     return Incident(
         id=alert_id(finding.area, finding.signal, finding.window_start_s),
         lead=(finding.area, finding.signal),
         area=finding.area,
         onset_s=finding.window_start_s,
-        bar_s=limits.raise_s,
         due_s=finding.window_end_s,
         raised_s=at_s,
         told_s=at_s,

@@ -20,12 +20,14 @@ from streams.core.areas import AreaTree, Resolver
 from streams.core.dedupe import Recent
 from streams.core.digests import Digester
 from streams.core.lot import Lot, Raw
-from streams.core.raw_partition import Partition, by_partition, decode_state, digest_runs, encode_state, raw_name
+from streams.core.raw_partition import Delta, Partition, Saved, by_partition, decode_state, digest_runs, encode_state, raw_name
 from streams.core.reader import Reader
 from streams.model import Counts, Quality, Rejected, Span
 from streams.settings import City
 
-__all__ = ["Folded", "Intake", "Raw"]
+__all__ = ["DEDUPE_OFFSETS", "Folded", "Intake", "Raw"]
+
+DEDUPE_OFFSETS = 2_000_000
 
 
 class Folded(Struct, frozen=True):
@@ -33,13 +35,14 @@ class Folded(Struct, frozen=True):
 
     ``counts``: the districts' record and the city's (a flat city has only the first); none if there was nothing to take.
     ``digests``: (raw partition, first offset, 8 bytes little-endian for each offset from there, 0 for none).
-    ``state``: all of intake's state but the digests.
+    ``state``: all of intake's state but the digests; where ``delta`` is asked for, that instead: what changed in this partition.
     """
 
     counts: tuple[Counts, ...]
     rejected: tuple[Rejected, ...]
     digests: tuple[tuple[str, int, bytes], ...]
     state: bytes
+    delta: Delta | None = None
 
 
 class Intake:
@@ -50,13 +53,17 @@ class Intake:
         key: 16 to 64 secret bytes that digests are keyed with.
         dedupe_offsets: a record is a duplicate if its id stood within so many offsets before it in its partition.
         batch_entry_min: from how many records of a signal with one second of entry on they count as a batch entry.
+        deltas: tell what changed in a partition and not the state of all of them: for a journal that keeps the newest of each.
 
     Raises:
         ValueError: the key's length, or areas, library, outlines or paths of the settings that contradict each other.
     """
 
-    def __init__(self, city: City, key: bytes, *, dedupe_offsets: int = 2_000_000, batch_entry_min: int = 5) -> None:
+    def __init__(
+        self, city: City, key: bytes, *, dedupe_offsets: int = DEDUPE_OFFSETS, batch_entry_min: int = 5, deltas: bool = False
+    ) -> None:
         self._city = city
+        self._deltas = deltas
         self._dedupe_offsets = dedupe_offsets
         self._batch_entry_min = batch_entry_min
         self._tree = AreaTree(city.areas)
@@ -76,7 +83,7 @@ class Intake:
         part = self._partition(source, partition)
         fresh = [raw for raw in records if raw.offset >= part.position]
         if not fresh:
-            return Folded((), (), (), encode_state(self._saved))
+            return Folded((), (), (), *self._kept(None))
         feed = _feed(source) if self._city.sources[source].heartbeat else ""
         lot = Lot(part, self._readers[source], self._fold, feed=feed, batch_entry_min=self._batch_entry_min)
         rejected: list[Rejected] = []
@@ -89,7 +96,7 @@ class Intake:
         fine = self._fold.take()
         counts = self._counts(part.span(fresh[0].offset), fine, lot.quality(fine.saturated))
         digests = tuple((part.raw, first, column) for first, column in digest_runs(lot.digests))
-        return Folded(counts, tuple(rejected), digests, self._state(part))
+        return Folded(counts, tuple(rejected), digests, *self._kept(part))
 
     def idle(self, source: str, partition: int, watermark_s: int) -> Folded:
         """Declare a raw partition idle: what comes before ``watermark_s`` is late from now on. A watermark never moves back.
@@ -104,7 +111,7 @@ class Intake:
         levels = (False,) if self._city.flat else (False, True)
         config_hash = self._city.intake_hash
         counts = tuple(pack(rollup=up, config_hash=config_hash, spans=spans, areas=(), signals=(), cells=empty()) for up in levels)
-        return Folded(counts, (), (), self._state(part))
+        return Folded(counts, (), (), *self._kept(part))
 
     def position(self, source: str, partition: int) -> int:
         """The offset that comes next; 0 for a partition never heard of."""
@@ -121,16 +128,29 @@ class Intake:
         self._partitions, self._saved = {}, {}
         for saved in decode_state(state):
             if saved.source in self._readers:  # one that is no longer a source has nothing to go on with
-                part = self._partition(saved.source, saved.partition)
-                part.go_on(saved)
-                part.recent.load(runs.get(part.raw, ()))
-                self._state(part)
+                self.take_up(saved, runs.get(raw_name(saved.source, saved.partition), ()))
+
+    def take_up(self, saved: Saved, digests: Iterable[tuple[int, bytes]]) -> None:
+        """Go on with one raw partition; ``digests``: its runs, ascending."""
+        self.forget(saved.source, saved.partition)
+        part = self._partition(saved.source, saved.partition)
+        part.go_on(saved)
+        part.recent.load(digests)
+        self._kept(part)
+
+    def forget(self, source: str, partition: int) -> None:
+        """A raw partition that somebody else reads now."""
+        raw = raw_name(source, partition)
+        self._partitions.pop(raw, None)
+        self._saved.pop(raw, None)
 
     def _partition(self, source: str, partition: int) -> Partition:
         raw = raw_name(source, partition)
         if raw not in self._partitions:
             lateness_s = self._city.sources[source].allowed_lateness_s
             self._partitions[raw] = Partition(source, partition, lateness_s, Recent(self._dedupe_offsets))
+            if self._deltas:
+                self._partitions[raw].delta()  # changes are kept count of from here on
         return self._partitions[raw]
 
     def _counts(self, span: Span, fine: fold.Folded, quality: tuple[Quality, ...]) -> tuple[Counts, ...]:
@@ -154,9 +174,13 @@ class Intake:
     def _shard_of(self, area: str) -> str:
         return self._tree.shard_of(area, self._city.shard_level)
 
-    def _state(self, changed: Partition) -> bytes:
-        self._saved[changed.raw] = changed.save()
-        return encode_state(self._saved)
+    def _kept(self, changed: Partition | None) -> tuple[bytes, Delta | None]:
+        """What is to be kept after a change: everything, or what changed."""
+        if self._deltas:
+            return b"", changed.delta() if changed else None
+        if changed:
+            self._saved[changed.raw] = changed.save()
+        return encode_state(self._saved), None
 
 
 def _feed(source: str) -> str:

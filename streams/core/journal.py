@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from streams.columns import Cells, pack, unpack
-from streams.model import Closed, Command, Counts, Finding, Tick, Transition
+from streams.model import Alert, Closed, Command, Counts, Finding, Outcome, Scores, Tick, Transition
 
 __all__ = ["Cells", "CodecError", "Record", "decode", "encode", "pack", "unpack"]
 
-Record = Counts | Finding | Closed | Command | Tick | Transition
+Record = Counts | Finding | Closed | Command | Tick | Transition | Scores | Alert | Outcome
 VERSION = 1
 
 _encoder = msgspec.msgpack.Encoder()
@@ -44,7 +44,7 @@ def decode(data: bytes) -> Record:
         )
     try:
         record: Record = _decoder.decode(memoryview(data)[1:])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CodecError(f"journal record is damaged: {error}") from None
     if isinstance(record, Counts):
         try:

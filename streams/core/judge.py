@@ -10,7 +10,7 @@ import numpy as np
 
 from detectors.base import Bools, Floats, Ints, Verdict, Window
 from streams.core.explain import why
-from streams.core.risk import band, combined, quantised, recurrence_s, risk
+from streams.core.risk import band, quantised, recurrence_s, risk
 from streams.core.shard import Bank, Layout
 from streams.core.windows import Open
 from streams.model import Evidence, Finding, Scores
@@ -30,12 +30,15 @@ class Judged(NamedTuple):
     upper: Floats  # (R, D)
     p: Floats  # (R, D) 1 where a duration does not apply
     applies: Bools  # (R, D)
-    combined: Floats  # (R,)
+    raw: Floats  # (R, 2) combined over all durations, and over those of a day or less; not calibrated
+    combined: Floats  # (R,) over all durations, calibrated and quantised
     recurrence_s: Floats  # (R,)
     fresh_s: Floats  # (R,)
     ready: Bools  # (R,)
     news: Bools  # (R,) something was counted in this very window, or its detector looks at silence and levels
     batch: Bools  # (R,) some of it was entered in a batch
+    planned: Bools  # (R,) something planned is expected to change it
+    new_level: Bools  # (R,) surprising for so long that what is usual has moved
 
     def where(self, chosen: Bools) -> Judged:
         """The rows for which ``chosen`` (R,) holds."""
@@ -52,7 +55,20 @@ class Judged(NamedTuple):
 
 
 _NONE, _WIDE = np.zeros(0), np.zeros((0, 0))
-EMPTY = Judged(_NONE.astype(int), _WIDE, _WIDE, _WIDE, _WIDE, _WIDE, _WIDE.astype(bool), _NONE, _NONE, _NONE, *(_NONE.astype(bool),) * 3)
+EMPTY = Judged(
+    _NONE.astype(int),
+    _WIDE,
+    _WIDE,
+    _WIDE,
+    _WIDE,
+    _WIDE,
+    _WIDE.astype(bool),
+    np.zeros((0, 2)),
+    _NONE,
+    _NONE,
+    _NONE,
+    *(_NONE.astype(bool),) * 5,
+)
 
 
 class Judge:
@@ -73,12 +89,12 @@ class Judge:
         """Whether every series is scored at this window, notable or not."""
         return self._city.detection.score_all or (index + 1) % self._rest_every == 0
 
-    def judge(self, bank: Bank, verdict: Verdict, cells: Open, *, known: bool) -> Judged:
-        """Combine a verdict's durations. ``known``: the shard has history enough; limits of levels need none."""
+    def judge(self, window: Window, bank: Bank, verdict: Verdict, cells: Open, *, known: bool) -> Judged:
+        """Combine a verdict's durations and calibrate. ``known``: the shard has history enough; limits of levels need none."""
         applies = bank.applies[verdict.rows]
         p = np.where(applies, verdict.p, 1.0)
-        fresh = np.where(bank.fresh[None, :], p, 1.0)
-        either = combined(p, bank.factor[verdict.rows])
+        raw = bank.combined(p, verdict.rows)
+        either, fresh = quantised(bank.calibration(window.index, raw, verdict.rows)).T
         rows = bank.rows[verdict.rows]
         return Judged(
             rows=rows,
@@ -88,12 +104,15 @@ class Judge:
             upper=verdict.upper,
             p=p,
             applies=applies,
+            raw=raw,
             combined=either,
             recurrence_s=recurrence_s(either, self._window_s),
-            fresh_s=recurrence_s(combined(fresh, bank.fresh_factor[verdict.rows]), self._window_s),
+            fresh_s=recurrence_s(fresh, self._window_s),
             ready=verdict.ready & (known or bank.kind == "level"),
             news=(cells.n[rows] > cells.batch[rows]) | bank.dense[verdict.rows],
             batch=cells.batch[rows] > 0,
+            planned=self._layout.planned(window.start_s, window.start_s + self._window_s)[rows],
+            new_level=np.zeros(len(rows), bool) if verdict.new_level is None else verdict.new_level,
         )
 
     def findings(self, table: Judged, window: Window, *, numbers: Sequence[int], early: bool) -> list[Finding]:
@@ -156,7 +175,9 @@ class Judge:
     ) -> Finding:
         area, signal = self._layout.name(int(table.rows[i]))
         lead = min(evidence, key=lambda e: (e.p, e.duration_s))
-        flags = self._flags(signal.limit_low, signal.limit_high, lead.observed, bool(table.batch[i]))
+        flags = self._flags(signal.limit_low, signal.limit_high, lead.observed) + tuple(
+            word for word, column in (("batch_entry", table.batch), ("planned", table.planned), ("new_level", table.new_level)) if column[i]
+        )
         recurrence = round(float(table.recurrence_s[i]), 1)
         small = area.level > self._city.shard_level and not self._city.flat
         return Finding(
@@ -178,6 +199,7 @@ class Judge:
             config_version=self._city.config_version,
         )
 
-    def _flags(self, low: float | None, high: float | None, seen: float, batch: bool) -> tuple[str, ...]:
+    @staticmethod
+    def _flags(low: float | None, high: float | None, seen: float) -> tuple[str, ...]:
         crossed = (high is not None and seen >= high) or (low is not None and seen <= low)
-        return (("limit",) if crossed else ()) + (("batch_entry",) if batch else ())
+        return ("limit",) if crossed else ()

@@ -26,6 +26,7 @@ TRANSITION_REASONS: tuple[str, ...] = (
     "inhibited",  # none: raised, but an alert of an ancestor says it already
     "confirmed",  # provisional: the closed window raises, too
     "not_confirmed",  # provisional: the closed window does not raise
+    "part_of_other",  # provisional: the closed window has made its series part of another alert
     "joined",  # another series has become part of it
     "worse",  # a higher band than ever said, or ten times rarer than what was said
     "no_data",  # the data of all its series has stopped
@@ -91,8 +92,9 @@ class Case(Struct, frozen=True):
 
     state: State
     now_s: int
-    raising: bool = False  # in this window one of its series is above the raise threshold
+    raising: bool = False  # in this window one of its series is above the raise threshold; provisional: it is raised under its own id
     joined: bool = False  # in this window a series has become part of it
+    elsewhere: bool = False  # provisional: a closed window has made one of its series part of another alert
     due: bool = True  # provisional: the window it waits for has closed
     calm_s: int = 0  # for how long all its series have been calm; 0: one of them is not
     dark: bool = False  # none of its series has data
@@ -188,7 +190,11 @@ def minute_words(at_s: int) -> str:
 def _provisional(case: Case, limits: Limits) -> Step:
     if case.raising:
         return Step("open", "confirmed", got_worse(case, limits))
-    if case.dark or not case.due:
+    if not case.due:
+        return Step("provisional", "waiting_for_window")
+    if case.elsewhere:
+        return Step("withdrawn", "part_of_other")
+    if case.dark:
         return Step("provisional", "waiting_for_window")
     return Step("withdrawn", "not_confirmed")
 

@@ -65,21 +65,21 @@ class Lot:
             return 0, "future_time"
         if time_s < part.newest_s - TOO_OLD_S:
             return 0, "too_old"
-        late = time_s < part.watermark_s
+        heard_s = part.watermark_s if time_s < part.watermark_s else 0  # by its own partition alone, however far the others are
         part.advance(time_s, raw.append_s)
         claim = reader.claim(fields, time_s)
         if isinstance(claim, str):
             return 0, claim
         if part.recent.seen(raw.offset, claim.id):
             return claim.id, "duplicate"
-        reason = self._measure(fields, time_s) if reader.has_readings else self._count(fields, claim, time_s)
+        reason = self._measure(fields, time_s, heard_s) if reader.has_readings else self._count(fields, claim, time_s, heard_s)
         if reason:
             return 0, reason
-        if late:
+        if heard_s:
             self._quality["late"] += 1
         return claim.id, ""
 
-    def _count(self, fields: Fields, claim: Claim, time_s: int) -> str:
+    def _count(self, fields: Fields, claim: Claim, time_s: int, heard_s: int) -> str:
         """A call or complaint: why it does not count, or empty."""
         events = self._reader.events(fields, claim, time_s)
         if isinstance(events, str):
@@ -90,13 +90,13 @@ class Lot:
                 entry_s = event.time_s if event.entry_s is None else event.entry_s
                 batch = int(self._part.entries.count(event.signal, entry_s) >= self._batch_entry_min)
                 self._quality["batch_entry"] += batch
-            self._fold.count(event.area, event.signal, event.time_s, event.weight, batch)
+            self._fold.count(event.area, event.signal, event.time_s, event.weight, batch, heard_s=heard_s)
         if claim.correction:
             self._quality["correction"] += 1
-        self._beat(events[0].area, time_s)
+        self._beat(events[0].area, time_s, heard_s)
         return ""
 
-    def _measure(self, fields: Fields, time_s: int) -> str:
+    def _measure(self, fields: Fields, time_s: int, heard_s: int) -> str:
         """A camera's or gauge's record: why it does not count, or empty."""
         measures = self._reader.measures(fields)
         if isinstance(measures, str):
@@ -106,18 +106,18 @@ class Lot:
             return "unknown_area"
         for measure in measures:
             if measure.counter is None:
-                self._fold.level(area, measure.signal, time_s, measure.value)
+                self._fold.level(area, measure.signal, time_s, measure.value, heard_s=heard_s)
                 continue
             step = self._part.counters.step(measure.counter, time_s, int(measure.value))
             if step.increment is not None:
-                self._fold.count(area, measure.signal, time_s, step.increment)
+                self._fold.count(area, measure.signal, time_s, step.increment, heard_s=heard_s)
             if step.note:
                 self._quality[step.note] += 1
             if step.evicted:
                 self._quality["counter_evicted"] += 1
-        self._beat(area, time_s)
+        self._beat(area, time_s, heard_s)
         return ""
 
-    def _beat(self, area: str, time_s: int) -> None:
+    def _beat(self, area: str, time_s: int, heard_s: int) -> None:
         if self._feed:
-            self._fold.count(area, self._feed, time_s, 1)
+            self._fold.count(area, self._feed, time_s, 1, heard_s=heard_s)

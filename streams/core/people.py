@@ -76,6 +76,8 @@ BODIES: dict[str, type[Body]] = {
     "unsilence": EndSilence,
 }
 
+_bodies = {kind: msgspec.json.Decoder(form) for kind, form in BODIES.items()}
+
 REFUSALS: tuple[str, ...] = (
     "unknown_kind",
     "too_long",
@@ -101,13 +103,13 @@ def parse(command: Command) -> Body | str | None:
     """The body of a command; None for ``configure``, which has a reader of its own; or the reason it is refused for."""
     if command.kind == "configure":
         return None
-    form = BODIES.get(command.kind)
-    if form is None:
+    bodies = _bodies.get(command.kind)
+    if bodies is None:
         return "unknown_kind"
     if len(command.body) > BODY_CHARS_MAX:
         return "too_long"
     try:
-        return msgspec.json.decode(command.body, type=form)
+        return bodies.decode(command.body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return "malformed"
 

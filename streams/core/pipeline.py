@@ -1,6 +1,8 @@
-"""All shards of a city, as one machine: what the embedded and the replay shells run."""
+"""Shards of a city as one machine: all of them in the embedded shell, those that one partition of the journal hosts in Kafka's."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -10,19 +12,24 @@ from streams.core.shard import shards_of
 from streams.model import Counts
 from streams.settings import City
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 3
 
 
 class Scorer:
-    """The shards of ``city``: its own level, which reads roll-ups, and the districts."""
+    """Shards of ``city``: its own level, which reads roll-ups, and the districts. ``shards``: those to host, all when left out.
 
-    def __init__(self, city: City) -> None:
+    ``host`` makes the shards that are hosted together: for those who want to look on.
+    """
+
+    def __init__(
+        self, city: City, shards: Collection[str] | None = None, *, host: Callable[[City, tuple[str, ...], AreaTree], Shards] = Shards
+    ) -> None:
         tree = AreaTree(city.areas)
         self.city = city
-        self.shards: tuple[str, ...] = shards_of(city)
-        root, *others = self.shards
-        hosted = ((root,), tuple(others)) if others else ((root,),)
-        self._hosts = [Shards(city, names, tree) for names in hosted]
+        every = shards_of(city)
+        self.shards: tuple[str, ...] = tuple(name for name in every if shards is None or name in shards)
+        split = tuple(name for name in self.shards if name == every[0]), tuple(name for name in self.shards if name != every[0])
+        self._hosts = [host(city, names, tree) for names in split if names]
 
     def apply(self, counts: Counts) -> Scored:
         """Outputs of all shards, in the order of ``shards``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,6 +31,13 @@ class Saved(Struct, frozen=True, array_like=True):
     counters: list[tuple[int, int, int]]  # digest, time_s, count
     entries: list[tuple[str, int, int]]  # signal, entry_s, number
     since_s: int = 0
+
+
+class Delta(NamedTuple):
+    """What has changed in a raw partition's state since the last delta: all of ``Saved`` but the counters, and those that changed."""
+
+    saved: Saved
+    counters: list[tuple[int, int, int] | int]  # rows in the order of the map, or the digest of a forgotten one
 
 
 _rows = msgspec.msgpack.Decoder(list[Saved])
@@ -65,6 +73,11 @@ class Partition:
         return msgspec.msgpack.encode(
             Saved(self.source, self.partition, self.position, self.watermark_s, self.newest_s, self.idle, *rows, self.since_s)
         )
+
+    def delta(self) -> Delta:
+        """What has changed since the last time."""
+        at = self.position, self.watermark_s, self.newest_s, self.idle
+        return Delta(Saved(self.source, self.partition, *at, [], self.entries.rows(), self.since_s), self.counters.delta())
 
     def go_on(self, saved: Saved) -> None:
         """Take up a saved state."""

@@ -6,40 +6,17 @@ of the signal's consequence; bands are steps of the risk.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.core.combination import P_MIN
 from streams.model import HOUR_S, Band
 from streams.settings import Bands
 
-P_MIN = 1e-30
 RISK_PER_DECADE = 12.5
 """Risk points for each tenfold recurrence interval above an hour, at consequence 1: a year is 49, a century 74."""
 
 Floats = NDArray[np.float64]
-
-
-def multiplicity(durations: tuple[int, ...]) -> float:
-    """How many independent chances the least p of nested rolling durations (in windows, ascending) is worth.
-
-    Sums over overlapping durations are dependent: each doubling of the duration adds about 0.7 of an independent
-    chance. Simulated on Poisson counts of mean 0.05 to 50, mid-p, at 1e-2 / 1e-3: 1.0-2.4 / 1.6-2.7 for 1, 2, 3
-    windows (taken: 2.1) and 3.7-5.4 / 5.2-6.4 for 1 to 168 in six steps (taken: 6).
-
-    >>> round(multiplicity((1, 2, 3)), 1)
-    2.1
-    """
-    assert durations and list(durations) == sorted(set(durations)), f"durations {durations} are not ascending"
-    return min(float(len(durations)), 1.0 + 0.7 * math.log2(durations[-1] / durations[0]))
-
-
-def combined(p: Floats, factor: float | Floats) -> Floats:
-    """The p-value of the least of some p-values (R, D) -> (R,), quantised to thousandths of a decade, never below ``P_MIN``."""
-    least = np.clip(p.min(axis=1), P_MIN, 1.0)
-    either = np.where(least < 1e-3, np.minimum(1.0, least * factor), -np.expm1(factor * np.log1p(-np.minimum(least, 1 - 1e-12))))
-    return quantised(either)
 
 
 def quantised(p: Floats) -> Floats:

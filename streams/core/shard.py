@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 import detectors
-from detectors.base import Bools, Detector, Floats, Ints, Observed, Setup
+from detectors.base import Bools, Detector, Floats, Ints, Observed, Setup, State
+from detectors.calibration import Calibration
 from streams.core.areas import AreaTree
-from streams.core.risk import multiplicity
+from streams.core.combination import Combination
 from streams.core.windows import Open
 from streams.model import DAY_S, Area, Signal
-from streams.settings import City
+from streams.settings import City, Planned
+
+
+class Choice(NamedTuple):
+    """Durations that are combined: all that a signal asks for, and those of them of a day or less."""
+
+    every: tuple[int, ...]  # columns
+    fresh: tuple[int, ...]
+    of_every: Combination
+    of_fresh: Combination
+
+    @classmethod
+    def of(cls, durations: tuple[int, ...], applies: Bools, fresh: Bools) -> Choice:
+        """``durations`` in windows; ``applies`` and ``fresh`` (D,)."""
+        every, short = tuple(np.flatnonzero(applies).tolist()), tuple(np.flatnonzero(applies & fresh).tolist())
+        return cls(every, short, Combination(tuple(durations[i] for i in every)), Combination(tuple(durations[i] for i in short)))
 
 
 @dataclass
@@ -21,18 +38,52 @@ class Bank:
 
     detector: Detector
     kind: str
-    rows: Ints  # (S,) rows of the shard, ascending
+    rows: Ints  # (S,) rows of the layout, ascending
+    shard: Ints  # (S,) whose they are
+    since_s: Ints  # (S,) when their areas began
     dense: Bools  # (S,) scored at every window, not only when something was counted
     applies: Bools  # (S, D) durations that the series' signal asks for
-    factor: Floats  # (S,) multiplicity of those
-    fresh: Bools  # (D,) durations of a day or less
-    fresh_factor: Floats  # (S,)
+    choice: Ints  # (S,) index into choices
+    choices: tuple[Choice, ...]  # the ways in which signals choose their durations
+    calibration: Calibration  # of the p-values over all durations, and over those of a day or less
     flagged: Bools  # (S,) surprising of late, so scored again
+    able: Bools  # (S,) has been seen to have history enough
     absent_is_zero: bool
 
-    def observed(self, cells: Open) -> Observed:
-        """What the series of this bank saw in a window."""
-        return cells.observed(self.rows, absent_is_zero=self.absent_is_zero, levels=self.kind == "level")
+    def snapshot(self) -> State:
+        """All state; aliases nothing."""
+        parts = {"detector": self.detector.snapshot(), "calibration": self.calibration.snapshot()}
+        own = {"flagged": self.flagged.copy(), "able": self.able.copy()}
+        return own | {f"{part}:{key}": value for part, state in parts.items() for key, value in state.items()}
+
+    def restore(self, state: State) -> None:
+        """Go on from a snapshot of a bank of the same layout."""
+        self.flagged, self.able = (np.array(state[key], bool) for key in ("flagged", "able"))
+        for part, restore in (("detector:", self.detector.restore), ("calibration:", self.calibration.restore)):
+            restore({key.removeprefix(part): value for key, value in state.items() if key.startswith(part)})
+
+    def combined(self, p: Floats, rows: Ints) -> Floats:
+        """(R, 2) from (R, D): over all durations, and over those of a day or less; not calibrated yet."""
+        out = np.ones((len(rows), 2))
+        chosen = self.choice[rows]
+        for i, choice in enumerate(self.choices):
+            mine = np.flatnonzero(chosen == i)
+            if len(mine):
+                out[mine, 0] = choice.of_every(p[mine][:, choice.every])
+                out[mine, 1] = choice.of_fresh(p[mine][:, choice.fresh])
+        return out
+
+    def note_able(self, rows: Ints) -> None:
+        """These series have history enough; where silence is nothing, so have all others of their shards, which were watched from the same day on."""
+        if len(rows):
+            self.able[rows] = True
+            if self.absent_is_zero:
+                self.able |= np.isin(self.shard, self.shard[rows])
+
+    def observed(self, cells: Open, start_s: int) -> Observed:
+        """What the series of this bank saw in a window; nothing is known of an area before it began."""
+        seen = cells.observed(self.rows, absent_is_zero=self.absent_is_zero, levels=self.kind == "level")
+        return replace(seen, present=seen.present & (self.since_s <= start_s)) if self.since_s.max(initial=0) > start_s else seen
 
 
 class Layout:
@@ -50,6 +101,8 @@ class Layout:
         self.area_at = {area.code: i for i, area in enumerate(self.areas)}
         self.signal_at = {signal.name: i for i, signal in enumerate(self.signals)}
         self.lineage = self._lineage(tree)
+        self._unplanned: Bools = np.zeros(self.size, bool)
+        self._planned = tuple((event.start_s, event.end_s, self._scope(event, tree)) for event in city.planned)
 
     def _members(self, shard: str, tree: AreaTree) -> tuple[Area, ...]:
         if self.city.flat:
@@ -65,6 +118,21 @@ class Layout:
         own = self.area_at
         return [np.array([own[a.code], *(own[code] for code in tree.ancestors(a.code) if code in own)]) for a in self.areas]
 
+    def _scope(self, event: Planned, tree: AreaTree) -> Bools:
+        """(rows,) the series that a planned event is expected to change: of its area, and of those below and above it."""
+        line = {event.area, *tree.ancestors(event.area), *tree.subtree(event.area)} if event.area else set(self.area_at)
+        areas = np.array([area.code in line for area in self.areas], bool)
+        signals = np.array([not event.signals or signal.name in event.signals for signal in self.signals], bool)
+        return np.asarray((areas[:, None] & signals[None, :]).reshape(-1))
+
+    def planned(self, start_s: int, end_s: int) -> Bools:
+        """(rows,) the series that something planned is expected to change between these times; not to be written to."""
+        found = self._unplanned
+        for begin_s, over_s, scope in self._planned:
+            if begin_s < end_s and start_s < over_s:
+                found = found | scope
+        return found
+
     def area_index(self, code: str) -> int:
         """Where a code of a ``Counts`` record counts here; -1: nowhere. The city's shard counts every code."""
         return 0 if self.root else self.area_at.get(code, -1)
@@ -79,7 +147,6 @@ class Layout:
 
     def banks(self) -> list[Bank]:
         """One bank for each detector that some signal uses."""
-        known = detectors.registered()
         detection = self.city.detection
         usual = {"count": detection.count_detector, "level": detection.level_detector}
         names = [signal.detector or usual[signal.kind] for signal in self.signals]
@@ -98,8 +165,27 @@ class Layout:
                 params=detection.params.get(name, {}),
                 pool=self.shard_of(rows),
             )
-            banks.append(self._bank(known[name](setup), known[name].kind, rows, signal_of[rows], durations))
+            detector = detectors.find(name)
+            banks.append(self._bank(detector(setup), detector.kind, rows, signal_of[rows], durations))
         return banks
+
+    def _calibration(self, detector: Detector, kind: str, rows: Ints, signal: Ints) -> Calibration:
+        """Tails are counted for each signal and level of a shard, and shrunk to that level's.
+
+        Not those of windows longer than a day, which are few and of which outbreaks are a large part; nor those of levels, whose limits are no
+        matter of chance, and of feeds.
+        """
+        window_s = self.city.detection.window_s
+        depth = np.array([area.level for area in self.areas])
+        level = self.shard_of(rows) * (1 + int(depth.max(initial=0))) + depth[rows // max(len(self.signals), 1)]
+        return Calibration(
+            level * len(self.signals) + signal,
+            level,
+            block=detector.block,
+            blocks_a_day=DAY_S / (detector.block * window_s),
+            kinds=2,
+            active=kind == "count" and window_s <= DAY_S,
+        )
 
     def _bank(self, detector: Detector, kind: str, rows: Ints, signal: Ints, durations: tuple[int, ...]) -> Bank:
         asked = [set(s.durations_s or self.durations_s) for s in self.signals]
@@ -107,26 +193,23 @@ class Layout:
         fresh = np.array([d <= DAY_S for d in self.durations_s], bool)
         if not fresh.any():
             fresh[0] = True
-        factors = np.array([_factor(durations, use) for use in used])
-        fresh_factors = np.array([_factor(durations, use & fresh) for use in used])
+        distinct, choice_of = np.unique(np.array(used), axis=0, return_inverse=True)
         dense = np.array([kind != "count" or self.signals[s].direction != "up" for s in signal], bool)
         return Bank(
             detector=detector,
             kind=kind,
             rows=rows,
+            shard=self.shard_of(rows),
+            since_s=np.array([area.valid_from_s or 0 for area in self.areas])[rows // max(len(self.signals), 1)],
             dense=dense,
             applies=np.array(used)[signal],
-            factor=factors[signal],
-            fresh=fresh,
-            fresh_factor=fresh_factors[signal],
+            choice=choice_of.reshape(-1)[signal],
+            choices=tuple(Choice.of(durations, use, fresh) for use in distinct),
+            calibration=self._calibration(detector, kind, rows, signal),
             flagged=np.zeros(len(rows), bool),
+            able=np.zeros(len(rows), bool),
             absent_is_zero=kind == "silence" or (kind == "count" and self.city.detection.missing == "zero"),
         )
-
-
-def _factor(durations: tuple[int, ...], applies: Bools) -> float:
-    chosen = tuple(d for d, used in zip(durations, applies, strict=True) if used)
-    return multiplicity(chosen) if chosen else 1.0
 
 
 def shards_of(city: City) -> tuple[str, ...]:

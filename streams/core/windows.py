@@ -14,10 +14,12 @@ from detectors.base import Bools, Floats, Ints, Observed, Window
 from streams.columns import Cells
 from streams.model import MINUTE_S
 
+SUNDAY = 6
+
 
 @lru_cache(maxsize=4096)
-def window_at(index: int, window_s: int, timezone: str) -> Window:
-    """The window with this index, its season taken at its middle.
+def window_at(index: int, window_s: int, timezone: str, days_off: frozenset[int] = frozenset()) -> Window:
+    """The window with this index, its season taken at its middle. Days off (ordinals of local dates) go like Sundays.
 
     >>> window_at(0, 3600, "America/New_York").hour
     19
@@ -25,7 +27,8 @@ def window_at(index: int, window_s: int, timezone: str) -> Window:
     middle = datetime.fromtimestamp(index * window_s + window_s // 2, ZoneInfo(timezone))
     days = 366 if calendar.isleap(middle.year) else 365
     past = middle.timetuple().tm_yday - 1 + middle.hour / 24
-    return Window(index, index * window_s, middle.hour, middle.weekday(), past / days)
+    weekday = SUNDAY if middle.toordinal() in days_off else middle.weekday()
+    return Window(index, index * window_s, middle.hour, weekday, past / days)
 
 
 class Open:
@@ -44,7 +47,7 @@ class Open:
 
     def add(self, rows: Ints, cells: Cells, picked: Ints) -> None:
         """Merge ``cells[picked]`` into ``rows``; a row may come more than once."""
-        n, batch, total, least, most = (column[picked] for column in cells[4:])
+        n, batch, total, least, most = (column[picked] for column in cells[4:9])
         np.add.at(self.n, rows, n)
         np.add.at(self.batch, rows, batch)
         np.add.at(self.total, rows, total)

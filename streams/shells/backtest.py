@@ -159,6 +159,7 @@ def _cells(start_s: int, counts: Mapping[tuple[str, str], int], areas: Mapping[s
         total=zeros,
         least=np.full(len(rows), np.nan),
         most=np.full(len(rows), np.nan),
+        heard=zeros.astype(np.int32),
     )
 
 

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from streams.shells import cli_kafka, cli_past
 from streams.shells.errors import ShellError
+from streams.shells.flags import CityName, Json, city_of_name, echo_json, report
 
 COMMANDS = "tocsin.commands"
 OK, PROBLEMS, WRONG_USAGE = 0, 1, 2
@@ -23,9 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Tocsin watches a city's calls, complaints and cameras and says early when something is not normal.",
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Report as one line of JSON on stdout.")]
-CityName = Annotated[str, typer.Option("--city", help="A city that comes with Tocsin, or the path of a tocsin.yaml.")]
 
 
 def _add(point: EntryPoint) -> None:
@@ -103,7 +102,7 @@ def demo(  # noqa: PLR0913 - one parameter a flag
         state=state,
         out=out,
     )
-    raise typer.Exit(shell.run(_city(city), options))
+    raise typer.Exit(shell.run(city_of_name(city), options))
 
 
 @app.command(epilog="Example: tocsin up --embedded --city hangzhou --state var/hangzhou --follow hotline=/var/log/hotline.ndjson")
@@ -111,22 +110,32 @@ def up(  # noqa: PLR0913 - one parameter a flag
     city: CityName,
     state: Annotated[Path, typer.Option(help="Folder of the journals, key and token; made at first start.")],
     embedded: Annotated[bool, typer.Option("--embedded", help="All in one process, journals in SQLite.")] = False,
+    kafka: cli_kafka.Broker = "",
+    deployment: cli_kafka.DeploymentFile = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8311,
     host: Annotated[str, typer.Option(help="127.0.0.1 only, in this version.")] = "127.0.0.1",
     follow: Annotated[list[str] | None, typer.Option(help="SOURCE=FILE of JSON lines that is being written; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="Also write alerts.ndjson and scores.csv into this folder.")] = None,
-    no_clickhouse: Annotated[bool, typer.Option("--no-clickhouse", help="Do without the chDB tables.")] = False,
+    no_clickhouse: Annotated[bool, typer.Option("--no-clickhouse", help="Do without ClickHouse's tables.")] = False,
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Seconds between snapshots: so much is replayed after a kill.")] = 120,
+    intakes: Annotated[int, typer.Option(min=1, max=64, help="With --kafka: processes that take records in.")] = 1,
+    assessors: Annotated[int, typer.Option(min=1, max=64, help="With --kafka: processes that score and decide.")] = 1,
+    partitions: Annotated[int, typer.Option(min=1, max=1024, help="With --kafka, where no topics are yet: of the counts journal.")] = 4,
 ) -> None:
     """Run for good: POST /ingest/{source} takes records in, the page at / shows alerts. SIGTERM stops it, kill -9 loses nothing."""
     from streams.shells import embedded as shell
     from streams.shells.serve import check_host
     from streams.shells.telemetry import set_up
 
-    if not embedded:
-        raise UsageError("up: this version has the embedded shell only; add --embedded")
     check_host(host)
-    loaded = _city(city)
+    if embedded == bool(kafka or deployment):
+        raise UsageError("up: say where the journals are: --embedded, or --kafka HOST:PORT (or --deployment FILE)")
+    loaded = city_of_name(city)
+    if not embedded:
+        if follow or out:
+            raise UsageError("up: --follow and --out belong to --embedded; with --kafka, write records into the raw topics")
+        what = cli_kafka.Together(city, state, kafka, deployment, port, not no_clickhouse, checkpoint_every, intakes, assessors, partitions)
+        raise typer.Exit(cli_kafka.up(loaded, what))
     followed = [_followed(pair, sorted(loaded.sources)) for pair in follow or []]
     set_up()
     raise typer.Exit(shell.run(loaded, shell.Options(state, port, followed, out, not no_clickhouse, checkpoint_every)))
@@ -167,12 +176,12 @@ def backtest(  # noqa: PLR0913 - one parameter a flag
             missing=missing,
             budget=budget,
             score_all=scores == "all",
-            base=_city(city or config).detection if city or config else None,
+            base=city_of_name(city or config).detection if city or config else None,
         )
     else:
         assert events is not None
-        figures = shell.backtest_records(*_records(_city(city or config or "boston"), events, source), out)
-    _report(
+        figures = shell.backtest_records(*_records(city_of_name(city or config or "boston"), events, source), out)
+    report(
         figures,
         f"{figures.windows} windows of {figures.window_s} s, {figures.series} series: {figures.alerts} alerts in {figures.incidents} incidents, "
         f"{figures.alerts_per_day:g} alerts a day; files in {out}"
@@ -184,15 +193,29 @@ def backtest(  # noqa: PLR0913 - one parameter a flag
 
 @app.command(epilog="Example: tocsin replay --journal var/hangzhou --out run/")
 def replay(
-    journal: Annotated[Path, typer.Option(help="State folder of a run that has been stopped.")],
+    journal: Annotated[
+        Path, typer.Option(help="State folder of a run that has been stopped, or a copy of journals; with --from-kafka: where to copy to.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for alerts.ndjson and scores.csv.")],
+    from_kafka: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Copy a span of the live journals into the file --journal first.")
+    ] = "",
+    deployment: cli_kafka.DeploymentFile = None,
+    since: Annotated[
+        str, typer.Option("--from", help="With --from-kafka: a time such as 2026-11-20T00:00Z; left out: the journals' head.")
+    ] = "",
+    until: Annotated[str, typer.Option("--to", help="With --from-kafka: a time; left out: the journals' end.")] = "",
     json: Json = False,
 ) -> None:
-    """Score and decide again what a state folder holds; every finding and transition must come out as recorded."""
+    """Score and decide again what journals hold; every finding and transition must come out as recorded."""
     from streams.shells import replay as shell
 
-    done = shell.replay(journal, out)
-    _report(
+    if from_kafka:
+        cli_kafka.copy_span(journal, from_kafka, deployment, since_s=_time_s("--from", since) or 0, until_s=_time_s("--to", until))
+    elif since or until or deployment:
+        raise UsageError("replay: --from, --to and --deployment go with --from-kafka")
+    done = cli_kafka.replay_copy(journal, out) if journal.is_file() else shell.replay(journal, out)
+    report(
         done, f"{done.counts} counts, {done.findings} findings, {done.transitions} transitions, all as recorded; files in {out}", json=json
     )
 
@@ -213,9 +236,7 @@ def check_config(
     except SettingsError as error:
         loaded, problems = None, error.problems
     if json:
-        _echo_json(
-            {"file": str(path), "ok": not problems, "problems": problems, "configuration": loaded.config_version if loaded else None}
-        )
+        echo_json({"file": str(path), "ok": not problems, "problems": problems, "configuration": loaded.config_version if loaded else None})
     elif problems or loaded is None:
         typer.echo("\n".join(problems), err=True)
     else:
@@ -238,13 +259,13 @@ def areas_show(
     """Print the tree: code, name and level, indented."""
     from streams.core.areas import AreaTree
 
-    tree = AreaTree(_city(city).areas)
+    tree = AreaTree(city_of_name(city).areas)
     if under and under not in tree:
         raise UsageError(f"--under {under}: this city has no such area; tocsin areas show --city {city} lists the districts")
     top = under or tree.root.code
     shown = [tree[code] for code in tree.subtree(top) if tree[code].level <= tree[top].level + depth]
     if json:
-        _echo_json([{"code": area.code, "name": area.name, "level": area.level, "parent": area.parent} for area in shown])
+        echo_json([{"code": area.code, "name": area.name, "level": area.level, "parent": area.parent} for area in shown])
         return
     for area in shown:
         typer.echo(f"{'  ' * (area.level - tree[top].level)}{area.code}  {area.name}")
@@ -257,7 +278,7 @@ def areas_check(city: CityName = "boston", json: Json = False) -> None:
 
     from streams.core.areas import AreaTree
 
-    loaded = _city(city)
+    loaded = city_of_name(city)
     tree = AreaTree(loaded.areas)
     levels = Counter(area.level for area in loaded.areas)
     drawn = sum(1 for area in loaded.areas if area.geometry)
@@ -268,7 +289,7 @@ def areas_check(city: CityName = "boston", json: Json = False) -> None:
         "library": len(loaded.library),
     }
     if json:
-        _echo_json(figures)
+        echo_json(figures)
         return
     by_level = ", ".join(f"{n} of level {level}" for level, n in sorted(levels.items()))
     typer.echo(
@@ -284,20 +305,9 @@ def show_version(json: Json = False) -> None:
     except PackageNotFoundError:
         number = "not installed"
     if json:
-        _echo_json({"version": number})
+        echo_json({"version": number})
     else:
         typer.echo(f"tocsin {number}")
-
-
-def _city(name: str) -> Any:
-    from streams.core.configure import check_detectors
-    from streams.loading import SettingsError, find_city, load
-
-    city = load(find_city(name))
-    problems = check_detectors(city)
-    if problems:
-        raise SettingsError(problems)
-    return city
 
 
 def _records(city: Any, path: Path, source: str) -> tuple[Any, Any]:
@@ -331,6 +341,20 @@ def _speed(text: str) -> float | None:
     return speed
 
 
+def _time_s(flag: str, text: str) -> int | None:
+    from datetime import datetime
+
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise UsageError(f"{flag} {text}: write a time with its zone, such as 2026-11-20T00:00Z")
+    return int(at.timestamp())
+
+
 def _seconds(flag: str, text: str) -> int:
     text = text.strip()
     number, unit = text[:-1], text[-1:]
@@ -339,20 +363,8 @@ def _seconds(flag: str, text: str) -> int:
     return int(number) * UNITS_S[unit]
 
 
-def _report(figures: Any, words: str, *, json: bool) -> None:
-    if json:
-        import msgspec
-
-        _echo_json(msgspec.to_builtins(figures))
-    else:
-        typer.echo(words)
-
-
-def _echo_json(body: object) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(body).decode())
-
+cli_kafka.register(app)
+cli_past.register(app)
 
 if __name__ == "__main__":
     main()

@@ -1,38 +1,67 @@
-"""The web application of one process: the cockpit's endpoints, and beside them the one that takes records in."""
+"""The web application: the cockpit's endpoints and the one for commands; in one process, beside them, the one that takes records in."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from sinks.cockpit.api import create_app
+from sinks.cockpit.api import Health, create_app
+from sinks.cockpit.commands import Given, NotTaken, Submit, commands_router
+from sinks.cockpit.feed import Feed
 from sinks.metrics import Metrics
-from streams.shells.http import ingest_router
+from streams.settings import City
+from streams.shells.commands import command_of, rules
+from streams.shells.http import bearer, ingest_router
+from streams.shells.meter import Meter
 from streams.shells.opening import Opened
 
 HOSTS = ("127.0.0.1", "localhost")
 """Names this process is asked for by; another one is a web page that had its own name resolved to this address (DNS rebinding)."""
 BEHIND_MAX = 10_000
 """Journal records that may wait before the process calls itself not ready."""
+COMMANDS_BEHIND_MAX = 100_000
+"""Journal records that may wait before commands are put off."""
 
 
 def build_app(opened: Opened, *, token: str, now_s: Callable[[], int], ingest: bool = True) -> FastAPI:
     """``ingest`` False serves the feed alone."""
     metrics = opened.engine.meter.metrics
-    app = create_app(
-        opened.feed,
-        opened.engine.city.areas,
-        lambda: health(opened),
-        metrics=(lambda: _exposition(opened, metrics, now_s())) if metrics else None,
-        title=f"Tocsin: {opened.engine.city.title}",
-    )
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))
+    exposition = (lambda: _exposition(opened, metrics, now_s())) if metrics else None
+    app = cockpit_app(opened.engine.city, opened.feed, lambda: health(opened), exposition)
     if ingest:
         app.include_router(ingest_router(opened.engine, token, now_s))
+        take_commands(app, opened.feed, submit_to(opened, now_s), token)
     return app
+
+
+def cockpit_app(city: City, feed: Feed, health: Health, metrics: Callable[[], bytes] | None) -> FastAPI:
+    """What people read. Requests that were made for another host are refused."""
+    app = create_app(feed, city.areas, health, metrics=metrics, title=f"Tocsin: {city.title}")
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))
+    return app
+
+
+def take_commands(app: FastAPI, feed: Feed, submit: Submit, token: str) -> None:
+    """And what they say, from whoever has the token."""
+    app.include_router(commands_router(feed, rules(), submit, bearer(token)))
+
+
+def submit_to(opened: Opened, now_s: Callable[[], int]) -> Submit:
+    """Appends commands to the findings journal of a state folder."""
+
+    def submit(given: Given) -> None:
+        if opened.engine.behind > COMMANDS_BEHIND_MAX:
+            raise NotTaken
+        try:
+            opened.store.append_findings([command_of(given, now_s())], now_s())
+        except sqlite3.Error:
+            raise NotTaken from None
+
+    return submit
 
 
 def health(opened: Opened) -> dict[str, bool]:
@@ -43,10 +72,9 @@ def health(opened: Opened) -> dict[str, bool]:
 
 def _exposition(opened: Opened, metrics: Metrics, now_s: int) -> bytes:
     """Gauges are brought up to date when they are asked for."""
-    engine, feed = opened.engine, opened.feed.stats()
+    engine = opened.engine
     metrics.behind(engine.behind)
-    metrics.open_alerts(Counter(held.alert.band for held in opened.feed.open_alerts()))
-    metrics.feed(feed.subscribers, feed.dropped, feed.resets)
+    measure_feed(opened.feed, metrics, engine.meter)
     lags: dict[str, int] = {}
     for raw, watermark_s in engine.desk.watermarks().items():
         if watermark_s <= 0:  # nothing has come yet: no lag, rather than one since 1970
@@ -57,6 +85,13 @@ def _exposition(opened: Opened, metrics: Metrics, now_s: int) -> bytes:
         metrics.watermark_lag(source, lag_s)
     for bound, reached in engine.bounds().items():
         engine.meter.bound(bound, reached)
-    engine.meter.bound("feed_alerts", feed.left_off)
-    engine.meter.bound("feed_subscribers", feed.refused)
     return metrics.text()
+
+
+def measure_feed(feed: Feed, metrics: Metrics, meter: Meter) -> None:
+    """The feed's own gauges and bounds."""
+    stats = feed.stats()
+    metrics.open_alerts(Counter(held.alert.band for held in feed.open_alerts()))
+    metrics.feed(stats.subscribers, stats.dropped, stats.resets)
+    meter.bound("feed_alerts", stats.left_off)
+    meter.bound("feed_subscribers", stats.refused)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from itertools import pairwise
 from math import gcd
 from pathlib import Path
@@ -48,8 +48,8 @@ class Plan(NamedTuple):
     missing: Missing
 
 
-def read(path: Path) -> Table:
-    """Read a table, ``.gz`` or plain.
+def read(path: Path, zone: tzinfo = UTC) -> Table:
+    """Read a table, ``.gz`` or plain. ``zone``: of times that are written without one.
 
     Raises:
         CountsFileError: with the file, the line, the value and what to do.
@@ -60,7 +60,7 @@ def read(path: Path) -> Table:
     with _open(path) as file:
         for line, time, area, signal, count in _rows(path, file):
             if time not in seen:
-                seen[time] = _time(path, line, time)
+                seen[time] = _time(path, line, time, zone)
             at_s, is_date, has_zone = seen[time]
             if aware is not None and has_zone != aware:
                 raise CountsFileError(f"{path}:{line}: time {time!r}: some times have a zone and some have none; write all in one way")
@@ -172,16 +172,16 @@ def _word(row: Sequence[str], at: int | None) -> str:
     return (row[at].strip() or ALL) if at is not None else ALL
 
 
-def _time(path: Path, line: int, text: str) -> tuple[int, bool, bool]:
-    """Seconds since the epoch, whether it is a date alone, whether it has a zone. A time without one is taken as UTC."""
+def _time(path: Path, line: int, text: str, zone: tzinfo) -> tuple[int, bool, bool]:
+    """Seconds since the epoch, whether it is a date alone, whether it has a zone. A time without one is taken to be of ``zone``."""
     try:
         if len(text) == 10:
-            at = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
+            at = datetime.combine(date.fromisoformat(text), datetime.min.time(), zone)
             return int(at.timestamp()), True, False
         at = datetime.fromisoformat(text)
     except ValueError:
         raise CountsFileError(f"{path}:{line}: time {text[:40]!r} is not a time; write it as 2015-01-26 or 2015-01-26T14:00") from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()), False, at.tzinfo is not None
+    return int((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp()), False, at.tzinfo is not None
 
 
 def _count(path: Path, line: int, text: str) -> int:

@@ -15,20 +15,11 @@ from msgspec import Struct
 from streams.core.intake import Folded, Intake, Raw
 from streams.model import DAY_S
 from streams.settings import City
-from streams.shells.meter import Meter
+from streams.shells.meter import Ingested, Meter, account
 from streams.shells.store import FilePosition, Store
 
 RECENT_S = DAY_S
 HISTORIC_IDLE_S = 900
-
-
-class Ingested(Struct, frozen=True):
-    """What became of a batch of raw records. ``late`` ones are accepted too: they amend longer windows only."""
-
-    accepted: int = 0
-    duplicate: int = 0
-    late: int = 0
-    rejected: dict[str, int] = {}
 
 
 class Mark(Struct, array_like=True):
@@ -85,7 +76,7 @@ class Desk:
             raws = [Raw(first + i, at, data) for i, (data, at) in enumerate(zip(payloads, times, strict=True))]
             now_s = max(times)
             folded = self._committed(lambda: self._intake.apply(source, 0, raws), now_s, position)
-        return self._account(source, len(raws), folded)
+        return account(self._meter, source, len(raws), folded)
 
     def _committed(self, change: Callable[[], Folded], now_s: int, position: FilePosition | None = None) -> Folded:
         """Change intake and commit it; if the commit fails, intake goes back to what is committed."""
@@ -107,22 +98,6 @@ class Desk:
                 moved_s = known.moved_s if span.idle and known else now_s
                 marks[span.raw] = Mark(span.watermark_s, max(span.newest_s, known.newest_s if known else span.newest_s), moved_s)
         return marks
-
-    def _account(self, source: str, total: int, folded: Folded) -> Ingested:
-        rejected: dict[str, int] = {}
-        for bad in folded.rejected:
-            rejected[bad.reason] = rejected.get(bad.reason, 0) + 1
-        quality = {"duplicate": 0, "late": 0}
-        for counts in folded.counts:
-            for row in counts.quality:
-                if row.reason in quality and not counts.rollup:
-                    quality[row.reason] += row.n
-        taken = Ingested(
-            total - quality["duplicate"] - sum(rejected.values()), quality["duplicate"], quality["late"], dict(sorted(rejected.items()))
-        )
-        self._meter.quality(folded.counts)
-        self._meter.ingested(source, taken.accepted, taken.duplicate, taken.late, taken.rejected)
-        return taken
 
     def watermarks(self) -> dict[str, int]:
         """How far time has come in each raw partition, in seconds since the epoch."""

@@ -20,7 +20,7 @@ from streams.core.decide import Decide
 from streams.core.journal import decode
 from streams.core.pipeline import Scorer
 from streams.core.score import Tally
-from streams.model import Alert, Closed, Command, Counts, Finding, Scores, Tick, Transition
+from streams.model import Alert, Closed, Command, Counts, Finding, Outcome, Scores, Tick, Transition
 from streams.settings import City
 from streams.shells.desk import HISTORIC_IDLE_S, Desk
 from streams.shells.meter import Meter
@@ -87,13 +87,21 @@ class Engine:
         if self._pending is not None:
             return self._offer()
         counts, scores = self._score(now_s)
-        transitions, alerts, commands = self._judge(now_s)
+        transitions, alerts, outcomes = self._judge(now_s)
         rejected = self.store.rejected_after(self._rejected_seq, REJECTED_A_STEP)
-        if not (counts or scores or transitions or alerts or commands or rejected):
+        if not (counts or scores or transitions or alerts or outcomes or rejected):
             return False
         if rejected:
             self._rejected_seq = rejected[-1][0]
-        self._pending = Batch(counts, scores, transitions, alerts, commands, tuple(row for _, row in rejected))
+        self._pending = Batch(
+            counts=counts,
+            scores=scores,
+            transitions=transitions,
+            alerts=alerts,
+            commands=tuple(outcome.command for outcome in outcomes),
+            rejected=tuple(row for _, row in rejected),
+            outcomes=tuple((None, outcome) for outcome in outcomes),  # the alerts journal of a state folder holds transitions only
+        )
         self._unwritten = list(self._sinks)
         self._offer()
         return True
@@ -111,7 +119,14 @@ class Engine:
     def bounds(self) -> dict[str, int]:
         """How often each bound of score and decide was reached since the journals began."""
         scored, decided = self._scorer.tally(), self._decide.tally()
-        return {"open_windows": scored.forced, "open_alerts": decided.dropped, "ended_series": decided.forgotten}
+        return {
+            "open_windows": scored.forced,
+            "held_late": scored.unheld,
+            "open_alerts": decided.dropped,
+            "ended_series": decided.forgotten,
+            "early_findings": decided.unshown,
+            "finding_gaps": decided.gaps,
+        }
 
     def tally(self) -> Tally:
         """What score could not do as usual, summed over the shards."""
@@ -138,21 +153,21 @@ class Engine:
         self.meter.scored(len(counts), findings, conflicts)
         return tuple(counts), tuple(scores)
 
-    def _judge(self, now_s: int) -> tuple[tuple[tuple[int, Transition], ...], tuple[Alert, ...], tuple[Command, ...]]:
+    def _judge(self, now_s: int) -> tuple[tuple[tuple[int, Transition], ...], tuple[Alert, ...], tuple[Outcome, ...]]:
         transitions: list[Transition] = []
         alerts: dict[str, Alert] = {}
-        commands: list[Command] = []
+        outcomes: list[Outcome] = []
         for seq, data in self.store.findings_after(self._decided_seq, FINDINGS_A_STEP):
             record = decode(data)
             assert isinstance(record, Finding | Closed | Command | Tick), "the findings journal holds nothing else"
             decided = self._decide.apply(record)
             transitions += decided.transitions
             alerts |= {alert.id: alert for alert in decided.alerts}
-            commands += decided.commands
+            outcomes += decided.outcomes
             self._decided_seq = seq
         self.meter.decided(transitions)
         ids = self.store.append_decided(transitions, list(alerts.values()), now_s) if transitions or alerts else []
-        return tuple(zip(ids, transitions, strict=True)), tuple(alerts.values()), tuple(commands)
+        return tuple(zip(ids, transitions, strict=True)), tuple(alerts.values()), tuple(outcomes)
 
     def _offer(self) -> bool:
         """Write the pending batch to the sinks that do not have it yet; a retryable refusal is waited for, longer each time."""

@@ -38,12 +38,13 @@ ACCEPTED = (*JSON_LINES, *JSON_ONE, *JSON_MANY)
 def ingest_router(engine: Engine, token: str, now_s: Callable[[], int]) -> APIRouter:
     """The endpoint, to be mounted beside the cockpit's. ``now_s`` is the append time of what arrives."""
     router = APIRouter()
+    authorise = bearer(token)
     slots = threading.BoundedSemaphore(CONCURRENT_MAX)
     sources = ", ".join(sorted(engine.city.sources))
 
     @router.post("/ingest/{source}", summary="Take raw records in", tags=["ingest"])
     async def ingest(source: str, request: Request) -> Response:
-        _authorise(request, token)
+        authorise(request)
         if source not in engine.city.sources:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"no such source; this city has: {sources}")
         media = _media_type(request)
@@ -70,11 +71,16 @@ def _take(engine: Engine, source: str, media: str, body: bytes, now_s: Callable[
     return orjson.dumps(msgspec.to_builtins(taken))
 
 
-def _authorise(request: Request, token: str) -> None:
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not secrets.compare_digest(given.strip().encode(), token.encode()):
-        detail = "this needs the header Authorization: Bearer, with the token of the state folder"
-        raise HTTPException(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": "Bearer"})
+def bearer(token: str) -> Callable[[Request], None]:
+    """Refuses a request that does not bring the token."""
+
+    def authorise(request: Request) -> None:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secrets.compare_digest(given.strip().encode(), token.encode()):
+            detail = "this needs the header Authorization: Bearer, with the token of the state folder"
+            raise HTTPException(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": "Bearer"})
+
+    return authorise
 
 
 def _media_type(request: Request) -> str:

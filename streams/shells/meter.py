@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from msgspec import Struct
+
 from sinks.base import Batch
 from sinks.metrics import Metrics
+from streams.core.intake import Folded
 from streams.model import Closed, Counts, Finding, Transition
+
+
+class Ingested(Struct, frozen=True):
+    """What became of a batch of raw records. ``late`` ones are accepted too: they amend longer windows only."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    late: int = 0
+    rejected: dict[str, int] = {}
+
 
 BOUNDS = ("saturated", "counter_evicted")
 """Words of ``Counts.quality`` that say a bound of intake was reached."""
@@ -69,14 +82,37 @@ class Meter:
                 if row.reason in BOUNDS:
                     self.bound(f"intake_{row.reason}", self._bounds.get(f"intake_{row.reason}", 0) + row.n)
 
-    def bound(self, name: str, total: int) -> None:
-        """A bound has been reached so often since the start."""
-        more = total - self._bounds.get(name, 0)
+    def bound(self, name: str, total: int, *, of: str = "") -> None:
+        """A bound has been reached so often since the start; ``of``: which one, where several have a name in common."""
+        more = total - self._bounds.get(name + of, 0)
         if more > 0:
-            self._bounds[name] = total
+            self._bounds[name + of] = total
             if self.metrics:
                 self.metrics.bound_reached(name, more)
+
+    def behind(self, records: int) -> None:
+        """Journal records that wait."""
+        if self.metrics:
+            self.metrics.behind(records)
+
+    def watermark_lag(self, source: str, lag_s: float) -> None:
+        """How far time is behind the clock in a source."""
+        if self.metrics:
+            self.metrics.watermark_lag(source, lag_s)
 
     def rejected(self) -> dict[str, int]:
         """Rejections by reason over all sources."""
         return dict(sorted(self.refused.items()))
+
+
+def account(meter: Meter, source: str, total: int, folded: Folded) -> Ingested:
+    """Count what became of ``total`` raw records of a source."""
+    rejected = dict(sorted(Counter(bad.reason for bad in folded.rejected).items()))
+    quality = Counter[str]()
+    for counts in folded.counts:
+        if not counts.rollup:
+            quality.update({row.reason: row.n for row in counts.quality})
+    taken = Ingested(total - quality["duplicate"] - sum(rejected.values()), quality["duplicate"], quality["late"], rejected)
+    meter.quality(folded.counts)
+    meter.ingested(source, taken.accepted, taken.duplicate, taken.late, taken.rejected)
+    return taken

@@ -97,13 +97,13 @@ def _score_again(store: Store, scorer: Scorer, start: _Start, writer: RunWriter)
             findings += 1
             if encode(made) != was[1]:
                 raise ReplayError(
-                    f"counts {seq}: scored again it gives {_words(made)}, the findings journal has at {was[0]} {_words(decode(was[1]))}"
+                    f"counts {seq}: scored again it gives {words_of(made)}, the findings journal has at {was[0]} {words_of(decode(was[1]))}"
                 )
         if scored_all:
             writer.write(Batch(scores=scored.scores))
     left = next(recorded, None)
     if left is not None:
-        raise ReplayError(f"the findings journal has at {left[0]} {_words(decode(left[1]))}, which no record of the counts journal gives")
+        raise ReplayError(f"the findings journal has at {left[0]} {words_of(decode(left[1]))}, which no record of the counts journal gives")
     return counts, findings
 
 
@@ -165,7 +165,8 @@ def _transition(data: bytes) -> Transition:
     return step
 
 
-def _words(record: object) -> str:
+def words_of(record: object) -> str:
+    """A journal record in words, for messages."""
     match record:
         case Finding():
             return f"finding {record.number} of shard {record.shard} ({record.area}, {record.signal}, window ending {record.window_end_s})"

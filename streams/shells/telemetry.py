@@ -9,6 +9,8 @@ from typing import Any
 
 import structlog
 
+from streams.shells.seldom import Seldom
+
 FIELDS_MAX = 200
 
 
@@ -29,17 +31,23 @@ def set_up(*, verbose: bool = False) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Seldom())
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True  # a request line is content of a caller
+    logging.getLogger("clickhouse_driver.connection").disabled = True  # warns at each try: the sink says once that the server is away
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # warns of itself when the machine is busy
 
 
 def _without_exceptions(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """An exception's text may quote what a parser read: only its class is kept, and long fields are cut."""
     info = event.pop("exc_info", None)
     if info:
-        error = info[1] if isinstance(info, tuple) else sys.exc_info()[1]
+        if isinstance(info, BaseException):
+            error: BaseException | None = info
+        else:
+            error = info[1] if isinstance(info, tuple) else sys.exc_info()[1]
         event["error"] = type(error).__name__
     return {name: value[:FIELDS_MAX] if isinstance(value, str) else value for name, value in event.items()}

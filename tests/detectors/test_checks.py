@@ -13,11 +13,17 @@ import detectors
 from detectors import checks
 from detectors.base import Floats, Ints, Observed, Setup, State, Verdict, Window
 from detectors.checks import CHECKS, all_checks
+from detectors.counts import Counts
 from detectors.levels import Levels
 from detectors.silence import Silence
 
+RIVER = detectors.known("river.anomaly.")
+SLOW = {f"river.anomaly.{name}" for name in ("LocalOutlierFactor", "OneClassSVM", "PredictiveAnomalyDetection")}  # half a minute each
 CASES = [
-    pytest.param(cls, check, id=f"{name}-{check.__name__}") for name, cls in detectors.registered().items() for check in all_checks(cls)
+    pytest.param(cls, check, id=f"{name}-{check.__name__}")
+    for name, cls in RIVER.items()
+    for check in all_checks(cls)
+    if not (name in SLOW and check is checks.check_p_values)  # all of river's p-values come from one sketch
 ]
 
 
@@ -26,8 +32,9 @@ def test_every_registered_detector_keeps_the_contract(cls, check):
     check(cls)
 
 
-def test_the_built_in_detectors_are_registered():
+def test_the_built_in_detectors_and_those_of_river_are_among_them():
     assert {"counts", "levels", "silence"} <= set(detectors.registered())
+    assert {"river.anomaly.HalfSpaceTrees", "river.anomaly.GaussianScorer"} <= {case.values[0].name for case in CASES}
 
 
 class Overconfident(Levels):
@@ -209,6 +216,84 @@ class AnyParameter(Levels):
         super().__init__(replace(setup, params={}))
 
 
+Gaussian = RIVER["river.anomaly.GaussianScorer"]
+
+
+class RiverLiveSnapshot(Gaussian):
+    """Hands out the scores that it goes on counting."""
+
+    def snapshot(self) -> State:
+        return super().snapshot() | {"sketch.weights": self._sketch._weights}
+
+
+class RiverLiveRestore(Gaussian):
+    """Goes on in the items it was given."""
+
+    def restore(self, state: State) -> None:
+        super().restore(state)
+        self._models._items = state["models.items"]
+
+
+class RiverLookAhead(Gaussian):
+    """Its models learn a window before they score it."""
+
+    def score(self, window: Window, observed: Observed, rows: Ints | None = None, ahead: Sequence[tuple[Window, Observed]] = ()) -> Verdict:
+        look = self._deviations.look(0, window, observed)
+        for unit in np.flatnonzero(np.isfinite(look.z)):
+            self._teach(self._models.model(0, unit), unit, look.z)
+        return super().score(window, observed, rows, ahead)
+
+
+class RiverOneSketch(Gaussian):
+    """Banks of one size count their scores together."""
+
+    shared: ClassVar[dict[int, object]] = {}
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self._sketch = self.shared.setdefault(self._units, self._sketch)
+
+
+class RiverUntaught(Gaussian):
+    """Restores all but what its models have learned."""
+
+    def restore(self, state: State) -> None:
+        super().restore({**state, "models.taken": np.zeros_like(state["models.taken"])})
+
+
+class RiverUncalibrated(Gaussian):
+    """Takes river's score for a probability."""
+
+    def score(self, window: Window, observed: Observed, rows: Ints | None = None, ahead: Sequence[tuple[Window, Observed]] = ()) -> Verdict:
+        verdict = super().score(window, observed, rows, ahead)
+        which = self._which(window)
+        t = self._scores(which, self._deviations.look(which, window, observed).z, np.arange(self._units))
+        return replace(verdict, p=np.repeat(np.exp(-3.0 * np.nan_to_num(t))[verdict.rows, None], verdict.p.shape[1], axis=1))
+
+
+class RiverSeesMissing(Gaussian):
+    """Takes a window without data for one in which nothing happened."""
+
+    def score(self, window: Window, observed: Observed, rows: Ints | None = None, ahead: Sequence[tuple[Window, Observed]] = ()) -> Verdict:
+        return super().score(window, replace(observed, present=np.ones_like(observed.present)), rows, ahead)
+
+
+class CountsLiveSnapshot(Counts):
+    """Hands out the events of the block that is not over."""
+
+    def snapshot(self) -> State:
+        return super().snapshot() | {"events": self._events}
+
+
+class CountsHasty(Counts):
+    """Judges a window by the block it is in."""
+
+    def learn(self, window: Window, observed: Observed, p: Floats) -> None:
+        super().learn(window, observed, p)
+        self._now = self._prediction(window.year)
+        self._now["rate"] = self._now["rate"] + 0.1 * observed.n
+
+
 PLANTED: list[tuple[type, Callable, str]] = [
     (Overconfident, checks.check_p_values, "on its null"),
     (Deaf, checks.check_event, "does not see an event"),
@@ -231,6 +316,15 @@ PLANTED: list[tuple[type, Callable, str]] = [
     (Promises, checks.check_amend, "late events"),
     (Mingling, checks.check_pools, "of another"),
     (AnyParameter, checks.check_params, "does not have"),
+    (RiverLiveSnapshot, checks.check_snapshot_alone, "snapshot"),
+    (RiverLiveRestore, checks.check_snapshot_alone, "restored from"),
+    (RiverLookAhead, checks.check_score_pure, "differently the second time"),
+    (RiverOneSketch, checks.check_no_look_ahead, "look-ahead"),
+    (RiverUntaught, checks.check_restore, "after a restore"),
+    (RiverUncalibrated, checks.check_p_values, "on its null"),
+    (RiverSeesMissing, checks.check_missing, "without data|present is False"),
+    (CountsLiveSnapshot, checks.check_snapshot_alone, "snapshot"),
+    (CountsHasty, checks.check_score_before_learn, "its own block"),
 ]
 
 

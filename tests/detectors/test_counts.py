@@ -61,7 +61,7 @@ def test_a_burst_is_surprising_and_the_more_the_greater_it_is() -> None:
     taught(bank, np.full(4, 1.0), 40 * 24)
     verdict = bank.score(window(40 * 24), seen(np.array([1, 4, 8, 16])))
     assert (np.diff(verdict.p[:, 0]) < 0).all()
-    assert verdict.p[3, 0] < 1e-7
+    assert verdict.p[3, 0] < 1e-6
     assert verdict.lower[3, 0] < verdict.expected[3, 0] < verdict.upper[3, 0] < 16
 
 
@@ -154,3 +154,18 @@ def test_counts_between_nothing_and_the_largest_stay_finite() -> None:
         assert np.isfinite(verdict.p).all()
         assert np.isfinite(verdict.expected).all()
         bank.learn(window(t), seen(n), np.ones(2))
+
+
+def test_a_new_level_is_named_once_it_is_believed_and_forgotten_once_it_is_usual() -> None:
+    bank = Counts(setup())
+    taught(bank, np.full(4, 1.0), 40 * 24)
+    named = []
+    for t in range(40 * 24, 110 * 24):
+        verdict = bank.score(window(t), seen(np.full(4, 8.0)))
+        bank.learn(window(t), seen(np.full(4, 8.0)), verdict.p.min(axis=1))
+        assert verdict.new_level is not None
+        named.append(bool(verdict.new_level.any()))
+    first = named.index(True)
+    assert 20 <= first // 24 <= 26
+    assert not any(named[-24:])
+    assert verdict.expected[0, 0] == pytest.approx(8.0, rel=0.2)

@@ -38,7 +38,11 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("streams.settings", "threading"),
         ("streams.columns", "os"),
     ],
-    "detectors": [("detectors.levels", "detectors.counts"), ("detectors.silence", "detectors.levels")],
+    "detectors": [
+        ("detectors.levels", "detectors.counts"),
+        ("detectors.silence", "detectors.levels"),
+        ("detectors.river_models", "detectors.counts"),
+    ],
     "sinks": [("sinks.metrics", "sinks.clickhouse.schema"), ("sinks.cockpit.planted", "sinks.metrics")],
     "sinks-know-nouns-only": [("sinks.planted_core", "streams.core.decide"), ("sinks.clickhouse.planted", "detectors.base")],
 }
@@ -88,7 +92,11 @@ def test_a_bad_import_breaks_its_contract(report: str, contract: str, importer: 
 
 
 def test_every_detector_and_every_sink_is_under_its_contract():
-    detectors = {f"detectors.{path.stem}" for path in (ROOT / "detectors").glob("*.py") if "@register" in path.read_text()}
+    detectors = {
+        f"detectors.{path.stem}"
+        for path in (ROOT / "detectors").glob("*.py")
+        if re.search(r"^(@register|family\()", path.read_text(), re.MULTILINE)
+    }
     assert detectors - {"detectors.base"} == set(CONTRACTS["detectors"]["modules"])
     sinks = {f"sinks.{path.stem}" for path in (ROOT / "sinks").iterdir() if not path.name.startswith("__")}
     assert sinks - {"sinks.base", "sinks.checks"} == set(CONTRACTS["sinks"]["modules"])

@@ -56,7 +56,16 @@ BANS: tuple[Ban, ...] = (
     Ban("eval", EVERYWHERE, "a table of functions"),
     Ban("exec", EVERYWHERE, "a table of functions"),
     Ban("print", LIBRARIES, "structlog for events, the command line's console for reports"),
-    Ban("logging", LIBRARIES, "structlog", {"streams/shells/telemetry.py": "leads the loggers of uvicorn and others into structlog"}),
+    Ban(
+        "logging",
+        LIBRARIES,
+        "structlog",
+        {
+            "streams/shells/telemetry.py": "leads the loggers of uvicorn and others into structlog",
+            "streams/shells/kafka/clients.py": "librdkafka wants a logger of the standard library",
+            "streams/shells/seldom.py": "filters what libraries log",
+        },
+    ),
     Ban("yaml", EVERYWHERE, "streams.yaml_file: keeps the line of every value"),
     Ban("requests", LIBRARIES, "httpx with a timeout"),
     Ban("urllib.request", LIBRARIES, "httpx with a timeout"),

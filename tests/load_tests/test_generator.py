@@ -22,7 +22,7 @@ from msgspec import structs
 
 from load_tests.calls import BY_CODE, BY_LIBRARY
 from load_tests.generator import SOURCES, main, records, truth
-from load_tests.habits import EXCLUDED_ITEMS, SUBJECTS
+from load_tests.habits import EXCLUDED_ITEMS, SUBJECTS, Scale
 from load_tests.hangzhou_places import devices
 from streams.area_files import normalise_name
 from streams.loading import find_city, load
@@ -375,3 +375,14 @@ def test_the_command_refuses_with_a_remedy(tmp_path, capsys, arguments, words):
         main([*arguments, "--out", str(tmp_path)])
     assert stop.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_scale_gives_more_calls_rarer_reports_and_another_day_for_the_flood(city, run):
+    scale = Scale(calls=3.0, report_every_s=900, flood_day=1, silence_day=1)
+    scaled = Counter(source for source, _, _ in records(seed=1, days=2, start_s=START_S, city=city, scale=scale))
+    usual = Counter(source for source, append_s, _ in run if append_s < START_S + 2 * DAY_S)
+    assert 2.7 * usual["hotline"] < scaled["hotline"] < 3.5 * usual["hotline"]
+    assert 0.3 * usual["camera"] < scaled["camera"] < 0.36 * usual["camera"]
+    events = truth(seed=1, days=2, start_s=START_S, city=city, scale=scale)
+    assert {event.name for event in events} == {"flood", "flood_spread", "silence"}
+    assert all(event.start_s >= START_S + DAY_S for event in events)

@@ -14,7 +14,10 @@ import typer
 
 from streams.shells.cli import app, main
 
-COMMANDS = ("demo", "up", "backtest", "replay", "check-config", "areas show", "areas check", "version")
+COMMANDS = (
+    "demo", "up", "backtest", "replay", "check-config", "areas show", "areas check", "version",
+    "explain", "backfill", "topics create", "topics check", "intake", "assess", "sink clickhouse", "cockpit",
+)  # fmt: skip
 
 
 class Done(NamedTuple):
@@ -86,7 +89,13 @@ def test_heavy_modules_are_imported_by_the_commands_that_need_them():
         (("demo", "atlantis"), 2, "neither a file nor a city that comes with Tocsin"),
         (("demo", "boston", "--speed", "fast"), 2, "--speed fast: write a number above 0, or max"),
         (("demo", "boston", "--port", "99999"), 2, "Invalid value for '--port'"),
-        (("up", "--city", "boston", "--state", "s"), 2, "this version has the embedded shell only; add --embedded"),
+        (("up", "--city", "boston", "--state", "s"), 2, "say where the journals are: --embedded, or --kafka HOST:PORT"),
+        (("up", "--embedded", "--kafka", "127.0.0.1:9092", "--city", "boston", "--state", "s"), 2, "say where the journals are"),
+        (
+            ("up", "--kafka", "127.0.0.1:9092", "--city", "boston", "--state", "s", "--out", "o"),
+            2,
+            "--follow and --out belong to --embedded",
+        ),
         (("up", "--embedded", "--city", "boston", "--state", "s", "--host", "0.0.0.0"), 2, "listens on 127.0.0.1 only"),
         (("up", "--embedded", "--city", "boston", "--state", "s", "--follow", "nobody=x"), 2, "write SOURCE=FILE, the source one of"),
         (("backtest", "--out", "o"), 2, "give one of --counts and --events"),
@@ -95,6 +104,15 @@ def test_heavy_modules_are_imported_by_the_commands_that_need_them():
         (("backtest", "--out", "o", "--counts", "bad.csv", "--window", "1x"), 2, "--window 1x: write a duration such as"),
         (("backtest", "--out", "o", "--events", "bad.csv", "--city", "hangzhou"), 2, "give --source, one of camera, complaint, hotline"),
         (("replay", "--journal", "nowhere", "--out", "o"), 2, "nowhere: no journals here"),
+        (("explain", "abc"), 2, "explain: give one of --state and --run"),
+        (("explain", "abc", "--state", "nowhere"), 2, "nowhere: no journals here"),
+        (("explain", "--run", "nowhere"), 2, "give the folder that was passed to --out"),
+        (("explain", "--run", "o", "--svg", "x.svg"), 2, "--html and --svg go with an alert"),
+        (("explain", "abc", "--state", "s", "--city", "boston"), 2, "--city goes with --run"),
+        (("backfill", "--city", "boston", "--state", "s"), 2, "backfill: give one of --counts and --events"),
+        (("backfill", "--city", "boston", "--state", "s", "--counts", "bad.csv"), 2, "bad.csv:3: count '-1' is negative"),
+        (("backfill", "--city", "hangzhou", "--state", "s", "--events", "bad.csv"), 2, "give --source, one of camera, complaint, hotline"),
+        (("backfill", "--city", "boston", "--state", "s", "--counts", "bad.csv", "--source", "x"), 2, "--source goes with --events"),
         (("check-config", "atlantis"), 2, "neither a file nor a city"),
         (("areas", "show", "--city", "boston", "--under", "moon"), 2, "--under moon: this city has no such area"),
         (("nonsense",), 2, "No such command"),

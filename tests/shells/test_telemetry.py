@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import orjson
 import pytest
@@ -13,13 +12,8 @@ SECRET = "Qz7Xk 13800138000"
 
 
 @pytest.fixture
-def logs(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield capsys
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+def logs(capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
+    return capsys
 
 
 def lines(logs: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from sinks.base import Batch, SinkError
-from sinks.checks import AREAS, SECRET, SIGNALS, alert, batch, counts, scores
+from sinks.checks import AREAS, MINUTE, SECRET, SIGNALS, alert, batch, counts, scores
 from sinks.clickhouse.rows import SENTENCE_CHARS_MAX, WORD_CHARS_MAX, Block, blocks, reference_blocks, sentence, split, word
 from sinks.clickhouse.schema import BY_NAME
-from streams.columns import pack, unpack
+from streams.columns import Cells, pack, unpack
 from streams.model import Area, Quality
 
 replace = msgspec.structs.replace
@@ -36,6 +36,19 @@ def test_cells_leave_rollups_out_and_know_counts_from_levels() -> None:
     assert list(cells["to_offset"]) == [10] * 4
     assert np.isnan(np.asarray(cells["total"][:3], float)).all(), "a count has no reading"
     assert (cells["total"][3], cells["least"][3], cells["most"][3]) == (5.5, 2.5, 3.0)
+
+
+def test_late_and_punctual_cells_of_one_key_are_one_row() -> None:
+    good = counts(0)
+    cells = unpack(good)
+    doubled = Cells(*(np.concatenate([column, column]) for column in cells))._replace(
+        heard=np.array([0] * 4 + [MINUTE + 600] * 4, np.int32)
+    )
+    late = pack(rollup=False, config_hash="", spans=good.spans, areas=good.areas, signals=good.signals, cells=doubled)
+    columns = by_table(Batch(counts=((1, late),)))["cells"].columns
+    assert list(columns["n"]) == [6, 2, 14, 4]
+    assert (columns["total"][3], columns["least"][3], columns["most"][3]) == (11.0, 2.5, 3.0)
+    assert len(set(zip(*(columns[name] for name in ("area", "signal", "minute", "raw", "to_offset")), strict=True))) == 4
 
 
 def test_quality_carries_its_spans_end() -> None:

@@ -27,6 +27,12 @@ def test_tuning_comes_with_the_server_version() -> None:
     assert "fsync" not in "\n".join(tables_ddl("tocsin", (20, 3)))
 
 
+def test_people_need_no_rights_on_the_tables_below_the_views() -> None:
+    for version, definer in (((24, 3), True), ((23, 8), False), (PORTABLE, False)):
+        made = [statement for statement in views_ddl("tocsin", 5, version) if statement.startswith("CREATE")]
+        assert [" DEFINER = CURRENT_USER SQL SECURITY DEFINER AS\n" in statement for statement in made] == [definer] * len(VIEWS)
+
+
 def test_only_words_change_by_version() -> None:
     plain = "\n".join(tables_ddl("tocsin", (24, 8))).replace("LowCardinality(String)", "String")
     assert re.sub(r"\nSETTINGS .*", "", plain) == "\n".join(tables_ddl("tocsin"))

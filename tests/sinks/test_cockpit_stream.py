@@ -18,7 +18,7 @@ from sinks.cockpit import feed as feed_module
 from sinks.cockpit.api import create_app
 from sinks.cockpit.feed import Feed
 from sinks.cockpit.views import View
-from streams.model import Transition
+from streams.model import Command, Outcome, Transition
 
 Serve = Callable[[Any], str]
 VIEW = View(AREAS, SIGNALS)
@@ -26,6 +26,12 @@ VIEW = View(AREAS, SIGNALS)
 
 def ready() -> dict[str, bool]:
     return {"recovered": True}
+
+
+def loaded(**options: Any) -> Feed:
+    feed = Feed(VIEW, **options)
+    feed.load([], 0)
+    return feed
 
 
 class Reader:
@@ -153,14 +159,14 @@ def test_a_reader_who_cannot_be_brought_up_to_date_begins_again(serve: Serve, la
 
 
 def test_a_quiet_stream_is_kept_alive(serve: Serve) -> None:
-    url = serve(create_app(Feed(VIEW), AREAS, ready, keep_alive_s=0.05))
+    url = serve(create_app(loaded(), AREAS, ready, keep_alive_s=0.05))
     with reading(url) as reader:
         reader.event()
         assert reader.lines(4) == [": still here", "", ": still here", ""]
 
 
 def test_closing_the_feed_ends_every_stream(serve: Serve) -> None:
-    feed = Feed(VIEW)
+    feed = loaded()
     url = serve(create_app(feed, AREAS, ready))
     with reading(url) as reader:
         reader.event()
@@ -170,7 +176,7 @@ def test_closing_the_feed_ends_every_stream(serve: Serve) -> None:
 
 
 def test_too_many_readers_are_turned_away(serve: Serve) -> None:
-    feed = Feed(VIEW, subscribers_max=1)
+    feed = loaded(subscribers_max=1)
     url = serve(create_app(feed, AREAS, ready))
     with reading(url) as reader:
         reader.event()
@@ -211,3 +217,77 @@ def test_a_reader_who_does_not_read_is_dropped_and_costs_the_others_nothing(serv
     wait_for(lambda: feed.stats().subscribers == 0)
     assert feed.stats().dropped == 1
     stuck.close()
+
+
+def following(behind: int = -1, **options: Any) -> Feed:
+    """A feed that reads the journal, whose positions begin at 0."""
+    feed = Feed(VIEW, **options)
+    feed.follow(behind)
+    return feed
+
+
+def test_while_the_journal_is_being_read_nobody_is_told_half_of_it(serve: Serve) -> None:
+    feed = following()
+    url = serve(create_app(feed, AREAS, ready))
+    feed.write(batch(0))
+    for path in ("alerts", "alerts/a0", "areas", "areas.geojson", "stream"):
+        answer = httpx.get(f"{url}/api/{path}", timeout=5)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert httpx.get(f"{url}/ready", timeout=5).json()["waiting_for"] == ["feed_loaded"]
+    feed.caught_up()
+    with reading(url) as reader:
+        assert reader.event()[:2] == ("2", "snapshot")
+        feed.write(batch(1))
+        assert [reader.event()[0] for _ in range(2)] == ["3", "4"]
+
+
+def test_a_reader_of_an_empty_journal_gets_its_first_event(serve: Serve) -> None:
+    feed = following()
+    feed.caught_up()
+    url = serve(create_app(feed, AREAS, ready))
+    with reading(url) as reader:
+        last, kind, _ = reader.event()
+        assert (last, kind) == ("-1", "snapshot")
+    feed.write(Batch(outcomes=((0, Outcome(Command("c0", 1, "anna", "resolve", ""))),)))
+    with reading(url, last) as reader:
+        assert reader.event() == ("0", "outcome", {"id": "c0", "refusal": ""})
+
+
+def test_a_reader_whom_another_feed_has_told_more_is_waited_for(serve: Serve) -> None:
+    # another feed  1 2 3 4 5 6
+    # this one      1 2 | 3 4 | 5 6
+    # reader                    [5 ...
+    feed = following(ahead_s=10.0)
+    feed.write(batch(0))
+    feed.caught_up()
+    url = serve(create_app(feed, AREAS, ready))
+    with reading(url, "5") as reader:
+        wait_for(lambda: feed.stats().subscribers == 1)
+        feed.write(batch(1))
+        feed.write(batch(2))
+        assert reader.event()[:2] == ("6", "transition")
+        feed.write(batch(3))
+        assert [reader.event()[0] for _ in range(2)] == ["7", "8"]
+    assert feed.stats().resets == 0
+
+
+def test_a_reader_with_an_id_from_nowhere_is_not_waited_for_long(serve: Serve) -> None:
+    feed = following(ahead_s=0.05)
+    feed.write(batch(0))
+    feed.caught_up()
+    url = serve(create_app(feed, AREAS, ready))
+    with reading(url, "99") as reader:
+        assert reader.event() == (None, "reset", {"reason": "unknown"})
+        assert reader.event()[:2] == ("2", "snapshot")
+        feed.write(batch(1))
+        assert [reader.event()[0] for _ in range(2)] == ["3", "4"]
+
+
+def test_closing_the_feed_ends_the_wait_of_a_reader_who_is_ahead(serve: Serve) -> None:
+    feed = following(ahead_s=30.0)
+    feed.caught_up()
+    url = serve(create_app(feed, AREAS, ready))
+    with reading(url, "5") as reader:
+        wait_for(lambda: feed.stats().subscribers == 1)
+        feed.close()
+        assert [line for line in reader._lines if line.startswith("event")] == ["event: reset", "event: snapshot"]

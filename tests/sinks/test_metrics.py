@@ -34,6 +34,8 @@ def all_used() -> Metrics:
     metrics.feed(3, 1, 4)
     metrics.sink_write("chdb", 0.02, 9)
     metrics.sink_error("chdb", True)
+    metrics.sink_away("clickhouse", away=True)
+    metrics.sink_behind("clickhouse", "scores", 5, 2.5)
     metrics.bound_reached("ring")
     return metrics
 

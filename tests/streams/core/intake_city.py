@@ -128,11 +128,11 @@ def quality(*folded: Folded) -> dict[str, int]:
 
 
 def cells(counts: Iterable[Counts]) -> dict[tuple[str, str, int], tuple[float, ...]]:
-    """(area, signal, minute) -> n, batch and, where there are readings, total, least, most; merged over records."""
+    """(area, signal, minute) -> n, batch and, where there are readings, total, least, most; merged over records, late ones too."""
     found: dict[tuple[str, str, int], tuple[float, ...]] = {}
     for record in counts:
         columns = unpack(record)
-        for _, area, signal, minute, *row in zip(*(column.tolist() for column in columns), strict=True):
+        for _, area, signal, minute, *row, _ in zip(*(column.tolist() for column in columns), strict=True):
             key = (record.areas[area], record.signals[signal], minute)
             found[key] = merged(found.get(key, ()), row)
     return found

@@ -126,8 +126,8 @@ class Story:
         self.decide.check()
         self.transitions += decided.transitions
         self.alerts |= {alert.id: alert for alert in decided.alerts}
-        self.commands += decided.commands
-        self.refused += decided.refused
+        self.commands += [outcome.command for outcome in decided.outcomes]
+        self.refused += [(outcome.command.id, outcome.refusal) for outcome in decided.outcomes if outcome.refusal]
         return decided
 
     def only(self) -> Alert:

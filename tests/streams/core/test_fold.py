@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.columns import Cells, timeless
 from streams.core.fold import Fold
 from streams.model import Span
 from tests.streams.core.intake_city import cells
@@ -75,6 +76,37 @@ def test_what_does_not_fit_four_bytes_is_cut_and_told():
     folded = fold.take()
     assert folded.saturated == 1
     assert folded.cells.n.tolist() == [2**31 - 1, 7]
+
+
+def test_late_events_are_a_cell_of_their_own_until_a_table_adds_them_up():
+    fold = Fold(AREAS, SIGNALS)
+    fold.count("a", "x", 60, 1)
+    fold.count("a", "x", 61, 2, heard_s=600)
+    fold.count("aa", "x", 62, 4, batch=1, heard_s=659)
+    fold.count("a", "x", 63, 8, heard_s=660)
+    fold.count("a", "x", 64, 16, heard_s=119)  # late within its own minute
+    fold.level("b", "y", 60, 2.5)
+    fold.level("b", "y", 61, 1.5, heard_s=240)
+    folded = fold.take()
+    assert _late(folded.cells) == [
+        (0, 0, 1, 17, 0, 0),
+        (0, 0, 1, 2, 0, 10),
+        (0, 0, 1, 8, 0, 11),
+        (1, 0, 1, 4, 1, 10),
+        (2, 1, 1, 1, 0, 0),
+        (2, 1, 1, 1, 0, 4),
+    ]
+    upper = fold.rolled(folded, lambda code: code[0])
+    assert _late(upper.cells) == [(0, 0, 1, 17, 0, 0), (0, 0, 1, 6, 1, 10), (0, 0, 1, 8, 0, 11), (1, 1, 1, 1, 0, 0), (1, 1, 1, 1, 0, 4)]
+    plain = timeless(upper.cells)
+    assert _late(plain) == [(0, 0, 1, 31, 1, 0), (1, 1, 1, 2, 0, 0)]
+    assert (plain.total[1], plain.least[1], plain.most[1]) == (4.0, 1.5, 2.5)
+    assert np.isnan(plain.least[0])
+
+
+def _late(cells: Cells) -> list[tuple[int, ...]]:
+    columns = (cells.area, cells.signal, cells.minute, cells.n, cells.batch, cells.heard)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 @given(st.lists(st.tuples(st.sampled_from(AREAS), st.sampled_from(SIGNALS), st.integers(0, 300), st.integers(-2, 9))))

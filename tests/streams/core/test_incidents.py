@@ -115,10 +115,10 @@ def test_getting_worse_opens_the_span_again() -> None:
 
 def test_of_several_the_same_signal_then_the_nearest_level_then_the_oldest() -> None:
     relations = Relations(city())
-    far = opened(finding("c", "noise", "0", START_S), START_S, LIMITS)
-    near = opened(finding("d1", "rubbish", "0", START_S), START_S, LIMITS)
-    old = opened(finding("d1", "noise", "0", START_S), START_S, LIMITS)
-    young = opened(finding("d1", "noise", "0", START_S + HOUR_S), START_S + HOUR_S, LIMITS)
+    far = opened(finding("c", "noise", "0", START_S), START_S)
+    near = opened(finding("d1", "rubbish", "0", START_S), START_S)
+    old = opened(finding("d1", "noise", "0", START_S), START_S)
+    young = opened(finding("d1", "noise", "0", START_S + HOUR_S), START_S + HOUR_S)
     book = Book({}, {})
     for incident in (far, near, old, young):
         area, signal = incident.lead
@@ -141,7 +141,7 @@ def test_any_series_of_an_incident_may_be_the_one_that_is_joined() -> None:
 
 
 def test_pain_18_and_35_the_id_is_that_of_the_first_series_and_window() -> None:
-    assert alert_id("d1", "noise", START_S) == opened(finding("d1", "noise", "0", START_S + HOUR_S), 0, LIMITS).id
+    assert alert_id("d1", "noise", START_S) == opened(finding("d1", "noise", "0", START_S + HOUR_S), 0).id
     names = {alert_id(area, signal, at_s) for area in ("d1", "d1n") for signal in ("noise", "oise") for at_s in (0, 3600)}
     assert len(names) == 8
 

@@ -26,6 +26,7 @@ SAMPLES = {
             *(np.array(c) for c in ([0, 0], [0, 1], [0, 1], [23_667_840, 23_667_841], [3, 2], [1, 0], [0.0, 4.5])),
             np.array([np.nan, 2.0]),
             np.array([np.nan, 2.5]),
+            np.zeros(2, np.int32),
         ),
         quality=[model.Quality("raw.hotline/0", "hotline", "late", 1)],
     ),
@@ -46,6 +47,7 @@ columns = st.integers(0, 20).flatmap(
         *(st.lists(st.integers(0, 2), min_size=size, max_size=size).map(np.array) for _ in range(3)),
         *(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=size, max_size=size).map(np.array) for _ in range(3)),
         *(st.lists(st.floats(allow_infinity=False), min_size=size, max_size=size).map(np.array) for _ in range(3)),
+        st.lists(st.sampled_from([0, 0, 0, 23_667_900]), min_size=size, max_size=size).map(np.array),
     )
 )
 
@@ -60,6 +62,22 @@ def test_bytes_of_every_record_kind_stay_as_they_were_first_written(kind: str) -
 def test_every_journal_record_kind_has_a_golden_file() -> None:
     kinds = {t.__struct_config__.tag for t in (model.Counts, model.Finding, model.Closed, model.Command, model.Tick, model.Transition)}
     assert kinds == set(SAMPLES) == {path.name.split(".")[0] for path in GOLDEN.glob("*.v1.bin")}
+
+
+def test_bytes_of_counts_with_late_events_stay_as_they_were_first_written() -> None:
+    cells = unpack(SAMPLES["counts"])._replace(heard=np.array([0, 23_667_900], np.int32))  # type: ignore[arg-type]
+    spans, words = SAMPLES["counts"].spans, (SAMPLES["counts"].areas, SAMPLES["counts"].signals)  # type: ignore[union-attr]
+    late = pack(rollup=False, config_hash="c0ffee", spans=spans, areas=words[0], signals=words[1], cells=cells)
+    written = (GOLDEN / "counts.late.bin").read_bytes()
+    assert encode(late) == written
+    assert unpack(decode(written)).heard.tolist() == [0, 23_667_900]  # type: ignore[arg-type]
+
+
+def test_counts_written_before_late_events_stood_apart_have_none() -> None:
+    before = msgspec.msgpack.decode((GOLDEN / "counts.v1.bin").read_bytes()[1:])
+    assert "heard" not in before
+    record = decode((GOLDEN / "counts.v1.bin").read_bytes())
+    assert unpack(record).heard.tolist() == [0, 0]  # type: ignore[arg-type]
 
 
 @given(columns)

@@ -180,9 +180,11 @@ def test_at_most_one_worse_an_hour_unless_the_band_rises() -> None:
     story.early(FIRE, "0", minute=5)
     assert [t.reason for t in story.early(FIRE, "1", minute=10)] == ["worse"]
     assert story.early(FIRE, "2", minute=40) == []
-    # the window closes more than an hour after the first time
-    assert story.hours({FIRE: "2"}) == ["1 provisional->open confirmed"]
-    assert story.hours({FIRE: "2"}) == ["2 open->open worse!"]
+    # closed, it is ten times rarer than what was told early: that is told with its confirmation
+    assert story.hours({FIRE: "2"}) == ["1 provisional->open confirmed!"]
+    assert story.hours({FIRE: "2"}) == []
+    assert [t.reason for t in story.early(FIRE, "3", minute=10)] == ["worse"]
+    assert story.early(FIRE, "4", minute=50) == []
 
 
 def test_second_storm_on_an_alert_still_open_is_worse_once_things_had_calmed() -> None:

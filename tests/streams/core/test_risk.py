@@ -5,16 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.risk import P_MIN, band, combined, multiplicity, quantised, recurrence_s, risk
+from streams.core.risk import P_MIN, band, quantised, recurrence_s, risk
 from streams.settings import Bands
 
 p_values = st.floats(1e-300, 1.0)
-
-
-@given(st.lists(p_values, min_size=1, max_size=6), st.floats(1.0, 6.0))
-def test_the_combination_is_a_probability_no_smaller_than_the_least(p: list[float], factor: float) -> None:
-    value = float(combined(np.array([p]), factor)[0])
-    assert max(min(p), P_MIN) * 0.999 <= value <= 1.0
 
 
 @given(p_values)
@@ -29,13 +23,6 @@ def test_quantising_rounds_up_by_less_than_a_quarter_of_a_percent(p: float) -> N
 def test_risk_grows_with_the_recurrence_interval_and_stays_between_0_and_100(a: float, b: float, consequence: float) -> None:
     low, high = risk(np.array(sorted((a, b))), np.full(2, consequence)).tolist()
     assert 0.0 <= low <= high <= 100.0
-
-
-def test_a_longer_set_of_durations_offers_more_chances_but_never_more_than_its_number() -> None:
-    assert multiplicity((1,)) == 1.0
-    assert multiplicity((1, 2)) < multiplicity((1, 2, 3)) <= 3
-    with pytest.raises(AssertionError, match="not ascending"):
-        multiplicity((3, 1))
 
 
 def test_bands_are_steps_of_the_risk_and_grey_without_history() -> None:

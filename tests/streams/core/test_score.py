@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from streams.columns import Cells, empty, pack
-from streams.core import score
+from streams.core import held, score
 from streams.core.areas import AreaTree
 from streams.core.pipeline import Scorer
 from streams.core.score import Scored, Shards
 from streams.model import DAY_S, HOUR_S, Area, Counts, Finding, Signal, Span
-from streams.settings import City, Detection
+from streams.settings import City, Detection, Planned
 
 AREAS = (
     Area("C", "City", 0, None),
@@ -29,7 +30,7 @@ CITY = City("c", "C", "UTC", AREAS, {}, SIGNALS, {}, DETECTION, raws=("raw.a/0",
 
 
 def record(
-    cells: list[tuple[int, str, str, int]], watermark_s: int, *, rollup: bool = False, raw: str = "raw.a/0", batch: int = 0
+    cells: list[tuple[int, str, str, int]], watermark_s: int, *, rollup: bool = False, raw: str = "raw.a/0", batch: int = 0, heard: int = 0
 ) -> Counts:
     """Cells are (minute, area, signal, n)."""
     areas, signals = sorted({c[1] for c in cells}), sorted({c[2] for c in cells})
@@ -45,6 +46,7 @@ def record(
         np.zeros(size),
         nan,
         nan,
+        np.full(size, heard),
     )
     span = Span(raw, raw[4:-2], 0, size, watermark_s, watermark_s, since_s=1)
     return pack(rollup=rollup, config_hash="", spans=[span], areas=areas, signals=signals, cells=columns if size else empty())
@@ -139,9 +141,9 @@ def test_an_early_finding_comes_before_the_window_closes_and_is_confirmed() -> N
     calm = hours(7 * 24)
     scorer = Scorer(CITY)
     run(scorer, calm)
-    # open window:  [7d 00:00 ---- 30 fires at :07 ---- 01:00)   watermark stands at 7d 00:00
+    # open window:  [7d 00:00 ---- 6 fires at :07 ---- 01:00)   watermark stands at 7d 00:00
     now_s = 7 * DAY_S
-    early = scorer.apply(record([(now_s // 60 + 7, "D1a", "fire", 30)], now_s + 60)).findings
+    early = scorer.apply(record([(now_s // 60 + 7, "D1a", "fire", 6)], now_s + 60)).findings
     assert {(f.area, f.early) for f in early} == {("D1", True), ("D1a", True)}
     assert {f.at_s for f in early} == {now_s + 60}
     again = scorer.apply(record([(now_s // 60 + 8, "D1a", "fire", 1)], now_s + 120)).findings
@@ -177,11 +179,44 @@ def test_late_events_amend_longer_durations_or_are_counted() -> None:
         shard.apply(r)
     now = 6 * 24 * 60
     shard.apply(record([(now - 90, "D1a", "fire", 20)], 6 * DAY_S))
-    assert (shard.tally.amended, shard.tally.late) == (1, 0)
     found = shard.apply(record([(now + 1, "D1a", "fire", 1)], 6 * DAY_S + HOUR_S)).findings
     assert {e.duration_s for e in found[0].evidence if e.observed >= 20} == {3 * HOUR_S, DAY_S}
+    assert (shard.tally.amended, shard.tally.late) == (1, 0)
     shard.apply(record([(60, "D1a", "fire", 20)], 6 * DAY_S))
-    assert shard.tally.late == 1
+    shard.apply(record([], 6 * DAY_S + 2 * HOUR_S))
+    assert (shard.tally.amended, shard.tally.late) == (1, 1)
+
+
+def test_a_late_event_amends_when_the_window_it_was_heard_in_closes_though_its_own_is_still_open() -> None:
+    # its partition's watermark:  6d 01:30, its minute: 6d 00:10; another partition holds 6d 00:00 open
+    shard = Shards(CITY, ("D1",), AreaTree(AREAS))
+    for r in hours(6 * 24)[::2]:
+        shard.apply(r)
+    late = record([(6 * 1440 + 10, "D1a", "fire", 20)], 6 * DAY_S, heard=6 * 1440 + 90)
+    assert shard.apply(late).findings == ()
+    first = shard.apply(record([], 6 * DAY_S + HOUR_S))
+    assert first.findings == () and len(first.closed) == 1
+    again = Shards(CITY, ("D1",), AreaTree(AREAS))
+    again.restore(shard.snapshot())
+    for shards in (shard, again):
+        found = shards.apply(record([(6 * 1440 + 61, "D1a", "fire", 1)], 6 * DAY_S + 2 * HOUR_S)).findings
+        assert {e.duration_s for e in found[0].evidence if e.observed >= 20} == {3 * HOUR_S, DAY_S}
+        assert (shards.tally.amended, shards.tally.late) == (1, 0)
+
+
+def test_a_late_event_within_the_window_it_was_heard_in_is_part_of_it() -> None:
+    scorer = Scorer(CITY)
+    run(scorer, hours(7 * 24))
+    late = record([(7 * 1440 + 10, "D1a", "fire", 30)], 7 * DAY_S, heard=7 * 1440 + 40)
+    assert {f.area for f in scorer.apply(late).findings} == {"D1", "D1a"}
+    assert {f.early for f in scorer.apply(record([], 7 * DAY_S + HOUR_S)).findings} == {False}
+
+
+def test_late_events_on_hold_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "HELD_MAX", 2)
+    shard = Shards(CITY, ("D1",), AreaTree(AREAS))
+    shard.apply(record([(minute, "D1a", "fire", 1) for minute in (0, 61, 121, 181, 182)], 0, heard=300))
+    assert shard.tally.unheld == 3
 
 
 def test_what_was_entered_in_a_batch_does_not_alarm() -> None:
@@ -200,6 +235,18 @@ def test_open_windows_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         shard.apply(record([(hour * 60, "D1a", "fire", 1)], hour * HOUR_S))
     assert shard.tally.forced > 0
     assert len(shard._open) <= 5
+
+
+def test_what_is_planned_is_found_with_a_remark_and_hardly_learned() -> None:
+    at = 7 * 24 + 3
+    planned = (Planned("Race", at * HOUR_S, (at + 1) * HOUR_S, "D1a", ("fire",)),)
+    calm, told = Scorer(CITY), Scorer(msgspec.structs.replace(CITY, planned=planned))
+    records = hours(9 * 24, burst_at=at)
+    before, after = run(calm, records), run(told, records)
+    marked = [f for f in after.findings if "planned" in f.flags]
+    assert {(f.area, f.signal) for f in marked} == {("D1a", "fire"), ("D1", "fire"), ("C", "fire")}
+    assert all(f.why.endswith("Something is planned there.") for f in marked)
+    assert {f.area for f in before.findings} == {f.area for f in after.findings}
 
 
 def test_signals_whose_sources_say_nothing_are_dark() -> None:
@@ -301,3 +348,25 @@ def test_a_stray_record_of_long_ago_does_not_begin_time(monkeypatch: pytest.Monk
     late = 1_000_000 * HOUR_S
     scored = run(scorer, [stray, record([(late // 60 + 7, "D1a", "fire", 1)], late + 2 * HOUR_S)])
     assert {closed.window_end_s for closed in scored.closed} == {late + HOUR_S, late + 2 * HOUR_S}
+
+
+RIVER = structs.replace(
+    CITY,
+    signals=(structs.replace(SIGNALS[0], detector="river.anomaly.GaussianScorer"), SIGNALS[1]),
+    detection=structs.replace(DETECTION, count_detector="river.anomaly.HalfSpaceTrees", params={}),
+)
+
+
+def test_detectors_of_river_score_a_city_side_by_side_and_go_on_from_a_snapshot() -> None:
+    records = hours(40 * 24, burst_at=39 * 24 + 3)
+    first = Scorer(RIVER)
+    before = run(first, records[:-60])
+    second = Scorer(RIVER)
+    second.restore(first.snapshot())
+    whole, after = run(first, records[-60:]), run(second, records[-60:])
+    assert after == whole
+    found = [f for f in whole.findings if not f.early]
+    assert {f.area for f in found} == {"C", "D1", "D1a"}
+    assert {(f.signal, f.window_start_s) for f in found} == {("fire", (39 * 24 + 3) * HOUR_S)}
+    assert all("in the last hour" in f.why and f.evidence[0].observed > 20 * f.evidence[0].expected for f in found)
+    assert len([f for f in before.findings if not f.early]) < 3

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def at(text: str) -> int:
 
 def cells(n: list[int], levels: list[float], batch: int = 0) -> Cells:
     size, values = len(n), np.array(levels)
-    return Cells(*(np.zeros(size, int),) * 4, np.array(n), np.full(size, batch), values, values, values)
+    return Cells(*(np.zeros(size, int),) * 4, np.array(n), np.full(size, batch), values, values, values, np.zeros(size, int))
 
 
 def test_seasons_follow_the_local_clock_over_a_change_of_the_hour() -> None:
@@ -61,3 +61,10 @@ def test_a_window_comes_back_from_its_bytes_as_it_was() -> None:
         np.testing.assert_array_equal(getattr(again, name), getattr(window, name))
     again.n[0] = 9.0
     assert window.n[0] == 0.0
+
+
+def test_a_day_off_goes_like_a_sunday() -> None:
+    monday = at("2015-05-25T16:00") // HOUR_S
+    off = frozenset({date(2015, 5, 25).toordinal()})
+    assert [window_at(monday, HOUR_S, "America/New_York", days).weekday for days in (frozenset(), off)] == [0, 6]
+    assert window_at(monday + 24, HOUR_S, "America/New_York", off).weekday == 1

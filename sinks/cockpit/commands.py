@@ -1,0 +1,172 @@
+"""``POST /api/commands``: what a person decides about an alert, handed on to the findings journal.
+
+202 means that the journal has it; what became of it comes back through the feed (``outcome``) and ``GET /api/commands/{id}``.
+Nothing of a request goes into an answer, save the id by which it can be asked for. Which kinds there are and how their bodies
+look is told by the shell: decide knows it, and sinks do not know decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+from msgspec import Struct
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from sinks.cockpit.api import when_loaded
+from sinks.cockpit.feed import Feed
+
+BODY_BYTES_MAX = 16 << 10
+BODY_S_MAX = 10.0
+CONCURRENT_MAX = 16
+GENERATED_BYTES = 16
+
+
+class Asked(Struct, frozen=True, forbid_unknown_fields=True):
+    """A request. ``body`` is the JSON text that the kind defines; without an ``id`` one is made up, and the request cannot be repeated safely."""
+
+    actor: str
+    kind: str
+    body: msgspec.Raw
+    id: str = ""
+
+
+class Given(NamedTuple):
+    """A command that may be journalled."""
+
+    id: str
+    actor: str
+    kind: str
+    body: str
+
+
+class NotTaken(Exception):
+    """The journal did not acknowledge a command in time. It may have it all the same: the same id again does no harm."""
+
+
+class Rules(NamedTuple):
+    """What a command may be. ``fits``: whether a body is one of its kind's."""
+
+    kinds: tuple[str, ...]
+    id_chars_max: int
+    actor_chars_max: int
+    body_chars_max: int
+    fits: Callable[[Given], bool]
+
+
+Submit = Callable[[Given], None]
+"""Writes a command to the journal and returns once it is safe there; raises ``NotTaken``. Called in worker threads."""
+
+Authorise = Callable[[Request], None]
+"""Raises ``HTTPException`` unless the request may change something."""
+
+_asked = msgspec.json.Decoder(Asked)
+
+
+def commands_router(feed: Feed, rules: Rules, submit: Submit, authorise: Authorise) -> APIRouter:
+    """The endpoints, to be mounted beside the cockpit's."""
+    router = APIRouter()
+    slots = threading.BoundedSemaphore(CONCURRENT_MAX)
+    described: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema(rules)}}}}
+
+    @router.post("/api/commands", status_code=202, summary="Say what a person has decided", tags=["commands"], openapi_extra=described)
+    async def command(request: Request) -> Response:
+        authorise(request)
+        _refuse_other_media(request)
+        if not slots.acquire(blocking=False):
+            raise _not_now(f"{CONCURRENT_MAX} commands are being written; try again")
+        try:
+            given = _given(await _body_in_time(request), rules)
+            await run_in_threadpool(submit, given)
+        except NotTaken:
+            raise _not_now("the journal did not take the command in time; send it again with the same id") from None
+        finally:
+            slots.release()
+        return Response(orjson.dumps({"id": given.id}), HTTPStatus.ACCEPTED, media_type="application/json")
+
+    @router.get(
+        "/api/commands/{command_id}", dependencies=[Depends(when_loaded(feed))], summary="What became of a command", tags=["commands"]
+    )
+    async def outcome(command_id: str) -> Response:
+        known = feed.outcome(command_id)
+        if known is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "no command with this id has been decided on lately")
+        told = {"id": known.command.id, "kind": known.command.kind, "at_s": known.command.time_s, "refusal": known.refusal}
+        return Response(orjson.dumps(told), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+    return router
+
+
+def _given(data: bytes, rules: Rules) -> Given:
+    """The command of a request's body; everything it must hold is said without repeating what it does hold."""
+    try:
+        asked = _asked.decode(data)
+        body = bytes(asked.body).decode()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise _unfit("a command is a JSON object of actor, kind, body and, to be repeatable, id; and of nothing else") from None
+    if asked.kind not in rules.kinds:
+        raise _unfit(f"kind must be one of: {', '.join(rules.kinds)}")
+    if not re.fullmatch(rf"[\w.@-]{{1,{rules.actor_chars_max}}}", asked.actor):
+        raise _unfit(f"actor must be a pseudonym of at most {rules.actor_chars_max} letters, digits or . @ _ -")
+    if asked.id and not re.fullmatch(rf"[A-Za-z0-9._:-]{{1,{rules.id_chars_max}}}", asked.id):
+        raise _unfit(f"id may have at most {rules.id_chars_max} of a-z, A-Z, 0-9 and . _ : -")
+    if len(body) > rules.body_chars_max:
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"body may have {rules.body_chars_max} characters of JSON")
+    given = Given(asked.id or secrets.token_hex(GENERATED_BYTES), asked.actor, asked.kind, body)
+    if not rules.fits(given):
+        raise _unfit("body does not fit its kind; docs/api.md says what each one holds")
+    return given
+
+
+def _refuse_other_media(request: Request) -> None:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if media != "application/json" or encoding != "identity":
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json, without a content encoding")
+
+
+async def _body_in_time(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_S_MAX):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_BYTES_MAX:
+                    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a command may have {BODY_BYTES_MAX} bytes")
+    except TimeoutError:
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive within {BODY_S_MAX:g} s; send it again") from None
+    except ClientDisconnect:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body ends too early; send it again") from None
+    return bytes(body)
+
+
+def _schema(rules: Rules) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["actor", "kind", "body"],
+        "additionalProperties": False,
+        "properties": {
+            "id": {"type": "string", "maxLength": rules.id_chars_max},
+            "actor": {"type": "string", "maxLength": rules.actor_chars_max},
+            "kind": {"enum": list(rules.kinds)},
+            "body": {"type": "object"},
+        },
+    }
+
+
+def _unfit(detail: str) -> HTTPException:
+    return HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
+
+def _not_now(detail: str) -> HTTPException:
+    return HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "5"})
