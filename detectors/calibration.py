@@ -20,15 +20,17 @@ from detectors.base import Floats, Ints, State
 
 FIRST, STEP, LEVELS = 1.0, 0.5, 11
 """Levels of -log10(p): from .1 down to 1e-6."""
-FLAG = 5.0
-"""-log10(p) from which a window is flagged."""
-WEIGHT = 4.0
+FLAG = 6.0
+"""-log10 of a calibrated p-value from which a window is flagged."""
+WEIGHT = 10.0
 """Exceedances' worth of belief in the pool, and of the pool in the model."""
 DISCOUNT = 0.998
 """A day."""
 FACTOR = (0.3, 1e4)
 """Bounds of realised over nominal."""
 SLOPE = (0.3, 1.0)
+USUAL = 0.05
+"""Share of a group's windows left out beyond which none is: what is flagged so often is no exception."""
 
 
 class Calibration:
@@ -45,6 +47,7 @@ class Calibration:
         self._at = -1  # block that self._now is for
         self._busy_to = np.full(len(group), -1, np.int64)  # window up to which a series is left out
         self._windows = np.zeros(groups)
+        self._left_out = np.zeros(groups)  # windows of series flagged of late, whether they were left out or not
         self._hits = np.zeros((groups, kinds, LEVELS))  # with -log10(p) between a level and the next
         self._now = self._next = self._table()
 
@@ -76,31 +79,45 @@ class Calibration:
             self._at = block
         while self._at < block:
             self._end_block()
-        free = known[self._busy_to[known] < index]
+        busy = self._busy_to >= index
+        usual = self._left_out > USUAL * (self._left_out + self._windows)
+        left_out = busy & ~usual[self._group]
+        free = known[~left_out[known]]
         self._windows += np.bincount(self._group[free], minlength=len(self._windows))
+        self._left_out += np.bincount(self._group[known[busy[known]]], minlength=len(self._windows))
         tail = -np.log10(p)
-        counted = (tail >= FIRST) & (self._busy_to[rows] < index)[:, None] & np.isin(rows, free, assume_unique=True)[:, None]
+        counted = (tail >= FIRST) & np.isin(rows, free, assume_unique=True)[:, None]
         row, kind = np.nonzero(counted)
         level = np.minimum(((tail[row, kind] - FIRST) / STEP).astype(np.int64), LEVELS - 1)
         np.add.at(self._hits, (self._group[rows[row]], kind, level), 1.0)
-        self._busy_to[rows[tail.max(axis=1, initial=0.0) >= FLAG]] = index + self._block
+        told = -np.log10(self(index, p, rows))
+        self._busy_to[rows[told.max(axis=1, initial=0.0) >= FLAG]] = index + self._block
         if (index + 1) % self._block == 0:
             self._end_block()
 
     def snapshot(self) -> State:
         """Copies."""
-        named = {"windows": self._windows, "hits": self._hits, "now": self._now, "next": self._next, "busy_to": self._busy_to}
+        named = {
+            "windows": self._windows,
+            "left_out": self._left_out,
+            "hits": self._hits,
+            "now": self._now,
+            "next": self._next,
+            "busy_to": self._busy_to,
+        }
         return {"at": np.array([self._at]), **{name: value.copy() for name, value in named.items()}}
 
     def restore(self, state: State) -> None:
         """Go on from a snapshot of one with the same groups."""
         self._at = int(state["at"][0])
-        self._windows, self._hits, self._now, self._next = (np.array(state[k], float) for k in ("windows", "hits", "now", "next"))
+        names = ("windows", "left_out", "hits", "now", "next")
+        self._windows, self._left_out, self._hits, self._now, self._next = (np.array(state[k], float) for k in names)
         self._busy_to = np.array(state["busy_to"], np.int64)
 
     def _end_block(self) -> None:
         self._now, self._next = self._next, self._table()
         self._windows *= self._discount
+        self._left_out *= self._discount
         self._hits *= self._discount
         self._at += 1
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from detectors.base import Floats, Ints, Observed, Setup, State, Verdict, Window, params_of, register
 from detectors.clipped import Clip
+from detectors.onset import Onset, gain
 from detectors.profile import Profile
 from detectors.rate import Rate
 from detectors.rings import Rings
@@ -43,9 +44,12 @@ class Counts:
         "dispersion_weight": 0.0,  # windows' worth of evidence the pool's dispersion counts for; 0: 3 for windows up to a day, 10 for longer ones
         "dispersion_discount": 0.0,  # a window of that duration; 0: .99 for windows up to a day, .998 for longer ones
         "dispersion_blocks": 4.0,  # blocks learned before dispersion is
-        "clip_sd": 2.0,  # deviations are cut so many standard deviations above the mean
-        "clip_events": 0.5,  # ... and so many events
-        "outbreak_events": 3.0,  # off the mark over about a day, and surprising: an outbreak, and no dispersion
+        "onset_events": 3.0,  # an outbreak worth telling adds so many events a day
+        "onset_sd": 3.0,  # ... and so many standard deviations of a day's count
+        "onset_days": 1.0,  # memory of how it began
+        "clip_sd": 4.0,  # deviations are cut so many standard deviations above the mean
+        "clip_events": 5.0,  # ... and so many events
+        "outbreak_events": 5.0,  # off the mark over about a day, and surprising: an outbreak, and no dispersion
         "flag_p": 1e-3,  # below it a block counts as flagged
         "flag_weight": 0.1,  # what a flagged block counts when learned
         "accept_blocks": 0.0,  # flagged blocks in a row after which the new level is believed; 0: 21 days, or 8 blocks
@@ -85,6 +89,9 @@ class Counts:
             Clip(params["clip_sd"], params["clip_events"]),
             params["outbreak_events"],
         )
+        self._onset = Onset(self._size, params["onset_days"] * DAY_S / setup.window_s)
+        self._daily = daily
+        self._onset_events, self._onset_sd = params["onset_events"], params["onset_sd"]
         self._at = -1  # block that self._now predicts
         self._last = -1  # window learned last
         self._seen = np.zeros(self._size, np.int32)  # blocks learned
@@ -109,7 +116,8 @@ class Counts:
         p = self._tails(rows, seen, expected, variance)
         p = np.where((expected > 0) & observed.present[rows, None], p, 1.0)
         lower, upper = interval(expected, variance)
-        return Verdict(rows, seen, expected, lower, upper, p, prediction["ready"][rows], prediction["new_level"][rows])
+        onset = self._onset_p(window, observed, rows, ahead) if self._daily else None
+        return Verdict(rows, seen, expected, lower, upper, p, prediction["ready"][rows], prediction["new_level"][rows], onset)
 
     def learn(self, window: Window, observed: Observed, p: Floats) -> None:
         """Take ``window`` in; at the end of a block the rates move on and a new prediction is published."""
@@ -128,6 +136,8 @@ class Counts:
         self._rings.push(
             window.index, predicted, mean, self._now["q"], self._now["phi"], learn=self._seen >= self._dispersion_blocks, flagged=doubtful
         )
+        if self._daily:
+            self._onset.push(predicted, mean, *self._added(self._now, self._every), ready=self._now["ready"])
         weight = self._profile.weights(self._now["profile"], window, self._every)
         self._events += n
         self._exposure += np.where(observed.present, weight / self.block, 0.0).astype(np.float32)
@@ -139,6 +149,9 @@ class Counts:
 
     def amend(self, windows_ago: int, row: int, n: float) -> bool:
         """Late events are added to the durations that still reach back to them."""
+        prediction, one = self._now, np.array([row])
+        mean = prediction["rate"][one] / self.block
+        self._onset.amend(windows_ago, row, n * float(gain(np.ones(1), mean, *self._added(prediction, one))[0]))
         return self._rings.amend(windows_ago, row, n)
 
     def snapshot(self) -> State:
@@ -150,6 +163,7 @@ class Counts:
             "exposure": self._exposure.copy(),
             "flagged": self._flagged.copy(),
             "flagged_before": self._flagged_before.copy(),
+            "onset": self._onset.s.copy(),
         }
         parts: dict[str, State] = {
             "now": self._now,
@@ -171,6 +185,7 @@ class Counts:
         self._seen, self._events = np.array(state["seen"], np.int32), np.array(state["events"], float)
         self._exposure = np.array(state["exposure"], np.float32)
         self._flagged, self._flagged_before = (np.array(state[k], bool) for k in ("flagged", "flagged_before"))
+        self._onset.s = np.array(state["onset"], np.float32)
         self._now, self._next = parts["now"], parts["next"]
         self._rate.restore(parts["rate"])
         self._profile.restore(parts["profile"])
@@ -184,6 +199,21 @@ class Counts:
         weight = self._profile.weights(prediction["profile"], window, rows)
         return np.asarray(np.where(observed.present[rows], prediction["rate"][rows] * weight / self.block, 0.0))
 
+    def _onset_p(self, window: Window, observed: Observed, rows: Ints, ahead: Sequence[tuple[Window, Observed]]) -> Floats:
+        """(R,) 1 for series that alarm at less as well: what began is looked for upwards."""
+        s = self._onset.s[rows].astype(float)
+        for at, seen in (*ahead, (window, observed)):
+            mean = self._mean(at, rows, seen)
+            s = self._onset.after(s, np.where(mean > 0, seen.n[rows], 0.0), mean, *self._added(self._for(at), rows))
+        return np.asarray(np.where(self._up[rows] & observed.present[rows], self._onset.p_value(s), 1.0))
+
+    def _added(self, prediction: State, rows: Ints) -> tuple[Floats, Floats]:
+        """What an outbreak worth telling adds to a window, and the dispersion of a day's count, with what is not known of its mean."""
+        day = prediction["rate"][rows] * min(1.0, DAY_S / (self.block * self._setup.window_s))
+        phi = prediction["phi"][rows, 0] + prediction["q"][rows] * day
+        added = (self._onset_events + self._onset_sd * np.sqrt(day * phi)) * self._setup.window_s / DAY_S
+        return added, phi
+
     def _tails(self, rows: Ints, seen: Floats, mean: Floats, variance: Floats) -> Floats:
         up, down = self._up[rows], self._down[rows]
         if up.all():
@@ -194,7 +224,7 @@ class Counts:
 
     def _finish_block(self, year: float) -> None:
         learned = self._exposure > 0
-        self._rate.update(self._events, self._exposure.astype(float), self._rings.phi()[:, 0], year, self._flagged)
+        self._rate.update(self._events, self._exposure.astype(float), self._now["phi"][:, 0].astype(float), year, self._flagged)
         self._profile.end_block()
         self._seen += learned
         self._flagged_before = self._flagged
@@ -211,7 +241,7 @@ class Counts:
             "rate": rate,
             "q": q.astype(np.float32),
             "q_past": np.where(self._seen < self._young, np.maximum(self._rate.first_q, q), q).astype(np.float32),
-            "phi": self._rings.phi().astype(np.float32),
+            "phi": self._rings.phi(rate / self.block).astype(np.float32),
             "ready": ready | self._rate.pooled(ready),
             "new_level": self._rate.believed(),
             "profile": self._profile.table(),

@@ -22,7 +22,7 @@ _LEVEL_VAR_MAX = 4.0
 _LOG_RATE_MIN = -16.0
 _LOG_RATE_MAX = 36.0  # thousands of times what a cell can hold; keeps whatever is fed finite
 _CLIP_SD = 3.0
-_ODD_MIN = 2.5  # events off the mark before a block may be doubted: a lone event in a sparse series is always surprising, and real
+_ODD_MIN = 5.0  # events off the mark before a block may be doubted: a lone event in a sparse series is always surprising, and real
 
 
 class Rate:

@@ -11,7 +11,7 @@ from detectors.clipped import Clip
 from detectors.packed import pack_counts, pack_means, unpack_counts, unpack_means
 
 _PHI_START = 1.3  # dispersion believed before anything was seen
-_PHI_MAX = 50.0
+_PHI_MAX = 50.0  # or, where so much is counted, as large as the mean: a standard deviation of a whole mean
 _SPARING = 5  # durations below so many windows learn their dispersion from every so-manieth one, when windows are many a day
 
 
@@ -92,8 +92,8 @@ class Rings:
             self._sums[0, i - 1, row] += unpack_counts(place)[0] - before[0]
         return True
 
-    def phi(self) -> Floats:
-        """Dispersion (S, D), at least 1: a series' own, shrunk to its kind's (one signal in one pool), that to the pool's."""
+    def phi(self, usual: Floats) -> Floats:
+        """Dispersion (S, D), at least 1: a series' own, shrunk to its kind's (one signal in one pool), that to the pool's. ``usual`` (S,): mean of a window."""
         total, weight = self._scatter.astype(float)
         own = np.empty_like(total)
         before: Floats | None = None
@@ -104,7 +104,8 @@ class Rings:
             # what is not known of a long duration is taken from the next shorter one
             before = self._shrunk(self._kind, total[i], weight[i], before)
             own[i] = (total[i] + before[self._kind] * self._pool_weight) / (weight[i] + self._pool_weight)
-        return np.asarray(np.clip(own, 1.0, _PHI_MAX).T.copy())
+        most = np.maximum(_PHI_MAX, usual * np.array(self._durations, float)[:, None])
+        return np.asarray(np.clip(own, 1.0, most).T.copy())
 
     def _shrunk(self, group: Ints, total: Floats, weight: Floats, prior: Floats) -> Floats:
         """Dispersion of each group of series, shrunk towards ``prior``."""

@@ -9,7 +9,7 @@ import numpy as np
 from detectors.base import Floats, Ints, Observed, Setup, Window
 from detectors.calibration import Calibration
 from detectors.counts import Counts
-from streams.core.combination import Combination
+from streams.core.combination import Combination, with_onset
 from streams.model import DAY_S, HOUR_S, Signal
 
 WEEK_S = 7 * DAY_S
@@ -66,7 +66,8 @@ def p_values(counts: Ints, *, window_s: int, durations: tuple[int, ...], first_i
         window = calendar(first_index + at, window_s)
         verdict = bank.score(window, observed)
         each[:, at] = np.where(verdict.ready, verdict.p.T, 1.0)
-        raw = combine(verdict.p)[:, None]
+        together = combine(verdict.p)
+        raw = (together if verdict.onset is None else with_onset(together, verdict.onset))[:, None]
         combined[at] = np.where(verdict.ready, calibration(window.index, raw, rows)[:, 0], 1.0)
         bank.learn(window, observed, verdict.p.min(axis=1))
         known = np.flatnonzero(verdict.ready & observed.present)

@@ -76,6 +76,7 @@ def check_lifecycle(document: Document, lifecycle: Lifecycle) -> None:
         ("false_alerts_per_day", lifecycle.false_alerts_per_day > 0, "is not above 0; write how many false alerts a day are bearable"),
         ("clear_ratio", 0 < lifecycle.clear_ratio < 1, "is not between 0 and 1; an alert must clear below where it was raised, write 0.1"),
         ("worse_ratio", lifecycle.worse_ratio > 1, "is not above 1; write by how much a recurrence interval must grow to notify again"),
+        ("repeat_interval", lifecycle.repeat_interval_s >= 0, "is below 0; write 1d or so, 0 for never"),
         ("hold", lifecycle.hold_s >= 0, "is below 0; write 12h or so"),
         ("no_data_for", lifecycle.no_data_for_s > 0, "is not above 0; write 2h or so"),
         ("incident_span", lifecycle.incident_span_s > 0, "is not above 0; write 3d or so"),

@@ -95,6 +95,7 @@ class Lifecycle(Struct, frozen=True, forbid_unknown_fields=True):
     no_data_for_s: int = 7_200
     incident_span_s: int = 259_200  # no joins so long after the last raise
     worse_ratio: float = 10.0
+    repeat_interval_s: int = 86_400  # what still raises and nobody has taken on is told again after so long; 0: never
     fold_areas: bool = True  # parent and child areas share an incident
     open_alerts_max: int = 10_000
 

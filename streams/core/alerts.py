@@ -245,6 +245,8 @@ class Alerts:
             fresh_s=touch.fresh_s,
             reference_s=reference_s,
             worse_s=incident.worse_s,
+            told_ago_s=now_s - incident.told_s,
+            taken_on=bool(incident.owner),
             slow=any(track.slow for track in tracks),
             flapping=self.book.flapping(incident, now_s),
             held=incident.held,

@@ -93,7 +93,7 @@ class Judge:
         """Combine a verdict's durations and calibrate. ``known``: the shard has history enough; limits of levels need none."""
         applies = bank.applies[verdict.rows]
         p = np.where(applies, verdict.p, 1.0)
-        raw = bank.combined(p, verdict.rows)
+        raw = bank.combined(p, verdict.rows, verdict.onset)
         either, fresh = quantised(bank.calibration(window.index, raw, verdict.rows)).T
         rows = bank.rows[verdict.rows]
         return Judged(

@@ -32,6 +32,7 @@ TRANSITION_REASONS: tuple[str, ...] = (
     "no_data",  # the data of all its series has stopped
     "data_returned",
     "calm",  # all its series have been calm for the hold time
+    "repeated",  # still above the threshold, nobody has taken it on, and people were last told ``repeat_interval_s`` ago
     "flapping_held",  # they have, but a series keeps clearing and coming back: held twice as long
     "silence_ended",  # the silence that withheld its notification has ended
     "inhibition_ended",  # the ancestor's alert that withheld its notification has ended
@@ -80,11 +81,12 @@ class Limits(Struct, frozen=True):
     clear_s: float
     hold_s: int
     worse_ratio: float
+    repeat_s: int = 0
 
     @classmethod
     def of(cls, lifecycle: Lifecycle, raise_s: float) -> Limits:
         """The limits that go with a raise threshold."""
-        return cls(raise_s, lifecycle.clear_ratio * raise_s, lifecycle.hold_s, lifecycle.worse_ratio)
+        return cls(raise_s, lifecycle.clear_ratio * raise_s, lifecycle.hold_s, lifecycle.worse_ratio, lifecycle.repeat_interval_s)
 
 
 class Case(Struct, frozen=True):
@@ -104,6 +106,8 @@ class Case(Struct, frozen=True):
     fresh_s: float = 0.0  # greatest fresh recurrence interval in this window
     reference_s: float = 0.0  # what it is compared with; see incidents.Incident.reference_s
     worse_s: int | None = None  # when it last got worse
+    told_ago_s: int = 0  # since people were last told
+    taken_on: bool = False  # somebody has
     slow: bool = False  # one of its series is judged by durations longer than a day
     flapping: bool = False  # one of its series has cleared again and again
     held: bool = False  # flapping_held has been said
@@ -142,6 +146,8 @@ def at_window(case: Case, limits: Limits) -> Step:
         return Step("open", "data_returned", worse)
     if worse:
         return Step("open", "worse", True)
+    if case.raising and not case.taken_on and 0 < limits.repeat_s <= case.told_ago_s:
+        return Step("open", "repeated", True)
     if case.joined:
         return Step("open", "joined")
     if case.calm_s == 0:

@@ -11,7 +11,7 @@ import detectors
 from detectors.base import Bools, Detector, Floats, Ints, Observed, Setup, State
 from detectors.calibration import Calibration
 from streams.core.areas import AreaTree
-from streams.core.combination import Combination
+from streams.core.combination import Combination, with_onset
 from streams.core.windows import Open
 from streams.model import DAY_S, Area, Signal
 from streams.settings import City, Planned
@@ -62,8 +62,8 @@ class Bank:
         for part, restore in (("detector:", self.detector.restore), ("calibration:", self.calibration.restore)):
             restore({key.removeprefix(part): value for key, value in state.items() if key.startswith(part)})
 
-    def combined(self, p: Floats, rows: Ints) -> Floats:
-        """(R, 2) from (R, D): over all durations, and over those of a day or less; not calibrated yet."""
+    def combined(self, p: Floats, rows: Ints, onset: Floats | None) -> Floats:
+        """(R, 2) from (R, D): over all durations with ``onset`` (R,), and over those of a day or less; not calibrated yet."""
         out = np.ones((len(rows), 2))
         chosen = self.choice[rows]
         for i, choice in enumerate(self.choices):
@@ -71,6 +71,8 @@ class Bank:
             if len(mine):
                 out[mine, 0] = choice.of_every(p[mine][:, choice.every])
                 out[mine, 1] = choice.of_fresh(p[mine][:, choice.fresh])
+        if onset is not None:
+            out[:, 0] = with_onset(out[:, 0], onset)
         return out
 
     def note_able(self, rows: Ints) -> None:

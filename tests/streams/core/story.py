@@ -45,7 +45,9 @@ SHARDS = ("c", "d1", "d2")
 def city(**lifecycle: object) -> City:
     """A city of three shards and 24 series; ``lifecycle`` changes single settings."""
     settings = msgspec.convert(
-        {"clear_ratio": 0.1, "hold_s": 12 * HOUR_S, "worse_ratio": 10.0, "incident_span_s": 72 * HOUR_S} | lifecycle, Lifecycle
+        {"clear_ratio": 0.1, "hold_s": 12 * HOUR_S, "worse_ratio": 10.0, "incident_span_s": 72 * HOUR_S, "repeat_interval_s": 0}
+        | lifecycle,
+        Lifecycle,
     )
     return City("story", "Story", "UTC", AREAS, {}, SIGNALS, {}, DETECTION, settings, config_version="v1")
 

@@ -22,7 +22,7 @@ from streams.core.lifecycle import (
 )
 from streams.model import BANDS, DAY_S, HOUR_S
 from streams.settings import Lifecycle
-from tests.streams.core.story import SHARDS, START_S, Closed, Story, finding
+from tests.streams.core.story import SHARDS, START_S, Closed, Story, city, finding
 
 LIMITS = Limits(raise_s=1e7, clear_s=1e6, hold_s=12 * HOUR_S, worse_ratio=10.0)
 OPEN = Case("open", START_S, band="yellow", said_band="yellow")
@@ -71,6 +71,28 @@ def test_pain_13_nothing_clears_without_data(case: Case) -> None:
 def test_only_a_raise_and_getting_worse_are_told(case: Case, rule: object) -> None:
     step = rule(case, LIMITS)  # type: ignore[operator]
     assert step.notify == (case.state == "none") or got_worse(case, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("ago_s", "raising", "taken_on", "told"),
+    [
+        (DAY_S, True, False, True),
+        (DAY_S - HOUR_S, True, False, False),
+        (2 * DAY_S, False, False, False),
+        (2 * DAY_S, True, True, False),
+    ],
+)
+def test_what_still_raises_and_nobody_has_taken_on_is_told_again(ago_s: int, raising: bool, taken_on: bool, told: bool) -> None:
+    case = msgspec.structs.replace(OPEN, told_ago_s=ago_s, raising=raising, taken_on=taken_on)
+    step = at_window(case, msgspec.structs.replace(LIMITS, repeat_s=DAY_S))
+    assert (step.reason == "repeated", step.notify) == (told, told)
+    assert not at_window(case, LIMITS).notify
+
+
+def test_it_is_told_once_an_interval_as_long_as_it_lasts_and_not_once_somebody_has_it() -> None:
+    story = Story(city(repeat_interval_s=DAY_S))
+    steps = story.hours({FIRE: "9" * 60})
+    assert [step for step in steps if "repeated" in step] == ["25 open->open repeated!", "49 open->open repeated!"]
 
 
 @given(cases)
