@@ -1,4 +1,4 @@
-"""What all tests share: parts that a machine may lack, and how hypothesis draws.
+"""What all tests share: parts that a machine may lack, connections that must be closed, and how hypothesis draws.
 
 A test that needs something beyond the Python environment says so: ``@pytest.mark.needs("make")``. Where the part is
 missing, the test is skipped and the run's last lines name what was not tested and what to install. Under STRICT=1
@@ -7,12 +7,14 @@ missing, the test is skipped and the run's last lines name what was not tested a
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import structlog
@@ -38,6 +40,23 @@ PARTS: dict[str, Part] = {
 }
 
 missing: Counter[str] = Counter()
+connected: set[sqlite3.Connection] = set()
+_connect = sqlite3.connect
+
+
+class _Connection(sqlite3.Connection):
+    """Known as long as it is open."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        connected.add(self)
+
+    def close(self) -> None:
+        super().close()
+        connected.discard(self)
+
+
+sqlite3.connect = functools.partial(_connect, factory=_Connection)
 
 settings.register_profile("tocsin", deadline=None, derandomize=STRICT, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tocsin")
@@ -56,6 +75,17 @@ def _logs_as_before() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_connected() -> Iterator[None]:
+    """The garbage collector would tell of a connection left open in whichever test it happens to run."""
+    before = set(connected)
+    yield
+    left = connected - before
+    for connection in left:
+        connection.close()
+    assert not left, f"connections to SQLite left open ({len(left)}): close them, also where what follows connecting fails"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

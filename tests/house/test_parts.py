@@ -1,4 +1,4 @@
-"""A missing part is skipped and named at the end; under STRICT=1 it fails."""
+"""A missing part is skipped and named at the end; under STRICT=1 it fails. A connection left open fails in any run."""
 
 from __future__ import annotations
 
@@ -62,3 +62,12 @@ def test_a_part_nobody_knows_is_refused(run):
     done = run(NEEDS_MAKE.replace("'make'", "'mkae'"), strict=False)
     assert done.returncode == 1
     assert "needs 'mkae', which tests/conftest.py does not know" in done.stdout
+
+
+def test_a_connection_left_open_fails_the_test_that_left_it(run):
+    text = "import sqlite3\n\ndef test_it():\n    kept.append(sqlite3.connect(':memory:'))\n\ndef test_next():\n    pass\n\nkept = []\n"
+    done = run(text, strict=False)
+    assert "ERROR at teardown of test_it" in done.stdout
+    assert "connections to SQLite left open (1): close them" in done.stdout
+    assert "2 passed, 1 error" in done.stdout
+    assert run(text.replace("))\n", "))\n    kept[0].close()\n"), strict=False).returncode == 0
