@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 CITY ?= boston
 ARGS ?=
 STRICT ?=
+JOBS ?= 2
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 VENV := .venv
@@ -23,7 +24,7 @@ export STRICT TOCSIN_KAFKA_LIBS
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
-	@echo 'Variables: CITY=$(CITY) for demo; ARGS="..." handed on by demo and test; STRICT=1 makes a skipped test a failure; PYTHON=python3.12 for setup'
+	@echo 'Variables: CITY=$(CITY) for demo; ARGS="..." handed on by demo and test; JOBS=$(JOBS) processes for test; STRICT=1 makes a skipped test a failure; PYTHON=python3.12 for setup'
 
 setup: $(VENV)/.project ## install everything into .venv, pinned and hashed by requirements.lock
 
@@ -53,7 +54,7 @@ demo: setup ## play a city through the whole pipeline and serve the cockpit's fe
 
 test: lint ## lint, types, import rules and all tests, on real services where they are; says what was not tested
 	@if command -v mvn >/dev/null; then $(MAKE) services; fi
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
 
 lint: setup ## ruff, formatting, types and import rules
 	$(BIN)/ruff check .

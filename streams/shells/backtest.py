@@ -181,9 +181,9 @@ def backtest_records(city: City, stretch: Stretch, out: Path) -> Figures:
     count, writer = _Count(), RunWriter(out, city)
     with tempfile.TemporaryDirectory(prefix="tocsin-backtest-") as folder:
         store = Store(Path(folder), identity={}, durability="off")
-        engine = Engine(city, store, KEY, (count, writer))
-        engine.recover(stretch.first_s)
         try:
+            engine = Engine(city, store, KEY, (count, writer))
+            engine.recover(stretch.first_s)
             with bar("playing", stretch.end_s - stretch.first_s) as moved:
                 for step in play(engine, stretch.records, stretch.first_s, stretch.end_s):
                     moved(step.now_s - stretch.first_s)

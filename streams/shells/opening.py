@@ -47,9 +47,11 @@ class Opened:
 
     def close(self) -> None:
         """Close sinks and store."""
-        for sink in self.sinks:
-            sink.close()
-        self.store.close()
+        try:
+            for sink in self.sinks:
+                sink.close()
+        finally:
+            self.store.close()
 
     def _history(self, after_id: int, limit: int) -> list[tuple[int, Transition]] | None:
         """Transitions behind a feed id; None when they are not kept that far back."""

@@ -21,6 +21,10 @@ CHUNK = 1_000
 _alerts = msgspec.msgpack.Decoder(Alert)
 
 
+def _not_ours(path: Path, error: sqlite3.DatabaseError) -> StoreError:
+    return StoreError(f"{path}: cannot be read as a database of Tocsin ({error}); choose another folder")
+
+
 class Journals:
     """One look at a folder: what is appended or pruned meanwhile is not seen. To be closed."""
 
@@ -36,14 +40,22 @@ class Journals:
             raise StoreError(f"{folder}: no journals here ({DATABASE} is missing); give the folder that was passed to --state")
         try:
             self._db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
-            version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-            self._db.execute("BEGIN")
         except sqlite3.DatabaseError as error:
-            raise StoreError(f"{path}: cannot be read as a database of Tocsin ({error}); choose another folder") from None
-        if version != schema.VERSION:
+            raise _not_ours(path, error) from None
+        try:
+            self._begin()
+        except BaseException as error:
             self.close()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise _not_ours(path, error) from None
+            raise
+
+    def _begin(self) -> None:
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        self._db.execute("BEGIN")
+        if version != schema.VERSION:
             raise StoreError(
-                f"{folder}: journals of format {version}, this release reads format {schema.VERSION}; use the release that made them"
+                f"{self.folder}: journals of format {version}, this release reads format {schema.VERSION}; use the release that made them"
             )
 
     def close(self) -> None:

@@ -83,9 +83,11 @@ class Store:
             raise _not_ours(path, error) from None
         try:
             self._open(identity, durability)
-        except (sqlite3.DatabaseError, StoreError) as error:
+        except BaseException as error:
             self.close()
-            raise error if isinstance(error, StoreError) else _not_ours(path, error) from None
+            if isinstance(error, sqlite3.DatabaseError):
+                raise _not_ours(path, error) from None
+            raise
 
     def _open(self, identity: dict[str, str], durability: Durability) -> None:
         self._run("PRAGMA journal_mode=WAL")

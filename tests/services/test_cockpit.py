@@ -225,6 +225,7 @@ def test_events_long_past_come_from_the_topic(town: Town):
         assert told(reader) == [("a0", seq) for seq in range(550, 901)]
 
 
+@pytest.mark.alone
 def test_a_record_is_on_the_stream_soon(town: Town):
     with town.cockpit("one") as one:
         one.ready()

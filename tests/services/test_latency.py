@@ -6,7 +6,7 @@ import pytest
 
 from load_tests.latency import BURSTS_PER_S, run
 
-pytestmark = [pytest.mark.needs("kafka"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("kafka"), pytest.mark.alone, pytest.mark.timeout(300)]
 
 
 def test_every_burst_is_an_alert_at_a_reader_of_the_cockpit(tmp_path: Path):

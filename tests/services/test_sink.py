@@ -202,6 +202,7 @@ def test_a_record_of_another_release_ends_it_once_everything_before_is_written(t
     assert f"--topic {topic}:0 --reset-offsets --to-offset {at + 1} --execute" in text
 
 
+@pytest.mark.alone
 def test_alerts_do_not_wait_for_a_backlog_of_the_others(topics: Place, clickhouse: ClickHouse):
     """A million scores are waiting; an alert said meanwhile is in its table in a moment."""
     one, wide, many, rng = scores(START_S), 1000, 1000, random.Random(2)

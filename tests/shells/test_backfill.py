@@ -308,7 +308,9 @@ def test_a_table_without_areas_is_the_whole_city_s(tmp_path: Path):
     (tmp_path / "c.csv").write_text("time,signal,count\n2015-01-01T00:00Z,noise,3\n2015-01-01T01:00Z,noise,4\n2015-01-01T02:30Z,noise,4\n")
     report = backfill(CITY, tmp_path / "state", of_counts(CITY, tmp_path / "c.csv"), tables=False)
     assert (report.first_s, report.end_s) == (START_S, START_S + 3 * HOUR_S)
-    snapshot = Store(tmp_path / "state", identity={}, must_exist=True).newest_snapshot()
+    store = Store(tmp_path / "state", identity={}, must_exist=True)
+    snapshot = store.newest_snapshot()
+    store.close()
     assert snapshot is not None
     scorer = Scorer(CITY)
     scorer.restore(State.unpacked(snapshot.record).scorer)

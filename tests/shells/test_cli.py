@@ -65,6 +65,7 @@ def test_every_command_has_help_with_an_example():
         assert all(option.help for option in command.params if option.name != "help")
 
 
+@pytest.mark.alone
 def test_help_and_check_config_are_quick():
     for arguments in (("--help",), ("check-config", "hangzhou")):
         best = 9.0

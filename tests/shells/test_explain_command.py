@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,10 +73,11 @@ def live(folder: Path, out: Path | None = None, *, checkpoints: bool = False) ->
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("explain")
-    live(folder / "state", folder / "run", checkpoints=True)
-    return folder / "state"
+    store = live(folder / "state", folder / "run", checkpoints=True)
+    yield folder / "state"
+    store.close()
 
 
 def the_flood(state: Path) -> Story:
@@ -120,6 +122,7 @@ def test_snapshots_and_the_whole_journal_tell_the_same(state: Path, tmp_path: Pa
     live(tmp_path / "whole").close()
     database = sqlite3.connect(tmp_path / "whole" / DATABASE)
     assert database.execute("SELECT count(*) FROM snapshots").fetchone() == (0,)
+    database.close()
     assert the_flood(tmp_path / "whole") == the_flood(state)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -35,6 +36,17 @@ class Beginning(NamedTuple):
     state: bytes | None
 
 
+@contextmanager
+def _connected(file: Path | str) -> Iterator[sqlite3.Connection]:
+    """A connection that stays open unless what is done with it fails."""
+    db = sqlite3.connect(file, uri=isinstance(file, str), isolation_level=None)
+    try:
+        yield db
+    except BaseException:
+        db.close()
+        raise
+
+
 class JournalCopy:
     """One file, written once and read as often as wanted."""
 
@@ -51,15 +63,15 @@ class JournalCopy:
         if path.exists():
             raise CopyError(f"{path}: there is something already; give the name of a file that is to be made")
         try:
-            db = sqlite3.connect(path, isolation_level=None)
-            path.chmod(0o600)
-            db.execute("BEGIN")
-            for statement in _TABLES:
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version={VERSION}")
+            with _connected(path) as db:
+                path.chmod(0o600)
+                db.execute("BEGIN")
+                for statement in _TABLES:
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={VERSION}")
+                return cls(path, db)
         except sqlite3.Error as error:
             raise CopyError(f"{path}: cannot be written ({error}); give a file in a folder that can") from None
-        return cls(path, db)
 
     @classmethod
     def open(cls, path: Path) -> JournalCopy:
@@ -69,15 +81,16 @@ class JournalCopy:
             CopyError: it is none, or of another release.
         """
         try:
-            db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            with _connected(f"{path.resolve().as_uri()}?mode=ro") as db:
+                (version,) = db.execute("PRAGMA user_version").fetchone()
+                tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+                if not {"records", "beginnings"} <= tables or version != VERSION:
+                    raise CopyError(
+                        f"{path}: not a copy of journals of format {VERSION}; make one with tocsin replay --from-kafka of this release"
+                    )
+                return cls(path, db)
         except sqlite3.Error as error:
             raise CopyError(f"{path}: not a copy of journals ({error}); make one with tocsin replay --from-kafka") from None
-        if not {"records", "beginnings"} <= tables or version != VERSION:
-            db.close()
-            raise CopyError(f"{path}: not a copy of journals of format {VERSION}; make one with tocsin replay --from-kafka of this release")
-        return cls(path, db)
 
     def add(self, topic: Topic, partition: int, records: Iterable[tuple[int, bytes]]) -> None:
         """Records of one partition with their positions."""
