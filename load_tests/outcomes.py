@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from load_tests.services.clickhouse import ClickHouse
 from sinks.clickhouse.schema import check_database
+from streams.core.lifecycle import FINAL
 
 EXAMPLES = 20
 Row = tuple[Any, ...]
@@ -141,7 +142,8 @@ def diff(first: Mapping[Row, Row], second: Mapping[Row, Row]) -> Diff:
 def _alerts(server: ClickHouse, database: str, window_s: int) -> dict[Row, Row]:
     confirmed = {alert_id for alert_id, _ in settled(_steps(server, database), window_s)}
     rows = _keyed(((*row[:3], tuple(row[3]), *row[4:]) for row in _asked(server, _ALERTS, database)), 1)
-    return {key: row for key, row in rows.items() if key[0] in confirmed}
+    # of one that is still open, a window still open may have the last word: where, how strong, what else
+    return {key: row if row[3] in FINAL else (row[0], row[3]) for key, row in rows.items() if key[0] in confirmed}
 
 
 def _steps(server: ClickHouse, database: str) -> list[Step]:
