@@ -47,9 +47,10 @@ class Sketch:
         """Forget all scores of some models."""
         self._weights[units] = 0.0
 
-    def number(self, which: int) -> Floats:
-        """Scores (U,) that are known, discounted. ``which``: 0 in this block, 1 in the next."""
-        return np.asarray(self._tables[which].sum(axis=1, dtype=np.float64))
+    def number(self, which: int, units: Ints | None = None) -> Floats:
+        """Scores that are known, discounted, of some models or all (U,). ``which``: 0 in this block, 1 in the next."""
+        table = self._tables[which] if units is None else self._tables[which, units]
+        return np.asarray(table.sum(axis=1, dtype=np.float64))
 
     def p(self, which: int, t: Floats) -> Floats:
         """P(score >= t), elementwise for t (U,); 1 where t is NaN or nothing is known."""
