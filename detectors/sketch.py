@@ -37,6 +37,10 @@ class Sketch:
         units = np.flatnonzero(np.isfinite(t))
         self._weights[units, _bin(t[units])] += weight[units].astype(np.float32)
 
+    def count(self, units: Ints, t: Floats) -> None:
+        """Take in a score of each of ``units``, of which some may come more than once."""
+        np.add.at(self._weights, (units, _bin(t)), np.float32(1.0))
+
     def end_block(self, discount: float) -> None:
         """Forget a little, and publish what the block after the next will be judged by."""
         self._weights *= np.float32(discount)
@@ -47,10 +51,9 @@ class Sketch:
         """Forget all scores of some models."""
         self._weights[units] = 0.0
 
-    def number(self, which: int, units: Ints | None = None) -> Floats:
-        """Scores that are known, discounted, of some models or all (U,). ``which``: 0 in this block, 1 in the next."""
-        table = self._tables[which] if units is None else self._tables[which, units]
-        return np.asarray(table.sum(axis=1, dtype=np.float64))
+    def number(self, which: int) -> Floats:
+        """Scores (U,) that are known, discounted. ``which``: 0 in this block, 1 in the next."""
+        return np.asarray(self._tables[which].sum(axis=1, dtype=np.float64))
 
     def p(self, which: int, t: Floats) -> Floats:
         """P(score >= t), elementwise for t (U,); 1 where t is NaN or nothing is known."""
@@ -59,6 +62,10 @@ class Sketch:
         if len(units):
             p[units] = _tail(self._tables[which, units].astype(np.float64), t[units])
         return p
+
+    def p_of(self, which: int, units: Ints, t: Floats) -> Floats:
+        """P(score >= t), elementwise for t (R,) of ``units``, of which some may come more than once."""
+        return _tail(self._tables[which, units].astype(np.float64), t)
 
     def snapshot(self) -> State:
         return {"weights": self._weights.copy(), "tables": self._tables.copy()}

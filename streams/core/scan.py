@@ -2,8 +2,9 @@
 
 For each signal and level of a shard the statistic of a window is the largest gain (``detectors.scan``) over circles around areas in which
 something was counted and that are a little surprised themselves, and over the durations of a day or less. How large it is by chance nobody can compute: a sketch of
-its past values says so (``detectors.sketch``). A window without anything to look at counts as one in which nothing was found, so a p-value is one among all
-windows. A unit that was flagged is left out for a block: one event counts once.
+its past values says so (``detectors.sketch``): how often there was any gain in that unit, times how often a gain in any signal of its shard and level was so
+large; calibration then puts right what is otherwise in this signal. A window without anything to look at is one without a gain,
+so a p-value is one among all windows. A unit that was flagged is left out for a block: one event counts once.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detectors.base import Bools, Detector, Expects, Floats, Ints, Observed, State, Verdict, Window
+from detectors.calibration import Calibration
 from detectors.scan import Subsets, best_subsets
 from detectors.sketch import Sketch
 from detectors.tails import interval
@@ -27,6 +29,8 @@ PLACED_P = 0.05
 FLAG_P = 1e-4
 KNOWN_BLOCKS = 14
 """Blocks' worth of windows that a unit must have been watched before it says anything."""
+GAINS_MIN = 100.0
+"""Gains that a pool must have seen."""
 MEMORY_BLOCKS = 200.0
 """Blocks in which a window's weight falls to 1 / e."""
 
@@ -48,6 +52,7 @@ class Scanned(NamedTuple):
     """What the scan of one window came to."""
 
     gain: Floats  # (U,)
+    raw: Floats  # (U,) its p-value, not calibrated
     p: Floats  # (U,)
     clusters: list[Cluster]
 
@@ -74,7 +79,7 @@ class Scan:
         applies: (S, D) durations that a series' signal asks for, those longer than a day left out.
     """
 
-    def __init__(self, detector: Detector, circles: Circles, rows: Ints, signals: int, *, apart: Ints, up: Bools, applies: Bools) -> None:
+    def __init__(self, detector: Detector, circles: Circles, rows: Ints, signals: int, *, apart: Ints, up: Bools, applies: Bools, blocks_a_day: float) -> None:
         assert isinstance(detector, Expects)
         self._detector: Expects = detector
         self._circles, self._rows, self._signals = circles, rows, signals
@@ -90,7 +95,14 @@ class Scan:
         self._units = 1 + int(self._unit.max(initial=-1))
         self._shares = np.where(up, np.minimum(circles.levels_below[area], 1) * SHARE, 0.0)  # (S,)
         self._parts = np.where(up, SHARE / np.maximum(circles.levels_below[area], 1), 0.0)  # (S,) of one level below
-        self._sketch = Sketch(self._units)
+        pool = np.unique(key[self._scanned] // max(signals, 1), return_inverse=True)[1]
+        self._pool_of = np.zeros(self._units, np.int64)
+        self._pool_of[self._unit[self._scanned]] = pool
+        self._sketch = Sketch(1 + int(pool.max(initial=-1)))
+        self._often = np.zeros((3, 2, self._units))  # windows watched, and those with a gain: until now, and what this block and the next are judged by
+        self._calibration = Calibration(
+            np.arange(self._units), self._pool_of, block=self._block, blocks_a_day=blocks_a_day, kinds=1, active=True
+        )
         self._discount = float(np.exp(-1.0 / MEMORY_BLOCKS))
         self._busy_to = np.full(self._units, -1, np.int64)  # window up to which a unit is left out
         self._at = -1  # block that is learned now
@@ -101,11 +113,11 @@ class Scan:
 
     def score(self, window: Window, observed: Observed, verdict: Verdict) -> Scanned:
         """Changes nothing."""
-        gain, p = np.zeros(self._units), np.ones(self._units)
+        gain, raw, p = np.zeros(self._units), np.ones(self._units), np.ones(self._units)
         p_own = np.where(self._applies[verdict.rows], verdict.p, 1.0).min(axis=1)
         seeds = verdict.rows[(observed.n[verdict.rows] > 0) & self._scanned[verdict.rows] & verdict.ready & (p_own < SEED_P)]
         if not len(seeds):
-            return Scanned(gain, p, [])
+            return Scanned(gain, raw, p, [])
         look = self._look(window, observed, seeds)
         size = np.where(look.expected > 0, look.variance / np.maximum(look.expected, 1e-12), 1.0)
         best = best_subsets(look.seen / size, look.expected / size)
@@ -115,11 +127,10 @@ class Scan:
         units = look.unit[first]
         gain[units] = best.gain[first]
         which = int(self._at >= 0 and window.index // self._block > self._at)
-        known = np.zeros(self._units, bool)
-        known[units] = self._sketch.number(which, units) >= KNOWN_BLOCKS * self._block
-        p = self._sketch.p(which, np.where(known, gain, np.nan))
+        raw[units] = self._raw(which, gain[units], units)
+        p[units] = self._calibration(window.index, raw[units, None], units)[:, 0]
         rare = first[p[units] <= PLACED_P * SHARE]
-        return Scanned(gain, p, [cluster for i in rare.tolist() if (cluster := self._cluster(look, best, i, p)) is not None])
+        return Scanned(gain, raw, p, [cluster for i in rare.tolist() if (cluster := self._cluster(look, best, i, p)) is not None])
 
     def learn(self, window: Window, scanned: Scanned | None, able: Ints) -> None:
         """Take a window in; None: there was nothing to look at. ``able``: series that could have been scored and in which nothing was planned."""
@@ -131,24 +142,43 @@ class Scan:
         free = np.zeros(self._units, bool)
         free[self._unit[able[self._scanned[able]]]] = True
         free &= self._busy_to < window.index
-        self._sketch.add(np.where(free, 0.0 if scanned is None else scanned.gain, np.nan), np.ones(self._units))
+        self._often[0, 0] += free
+        units = np.zeros(0, np.int64) if scanned is None else np.flatnonzero(free & (scanned.gain > 0))
+        raw = np.ones((0, 1))
         if scanned is not None:
+            raw = scanned.raw[units, None]
+            self._often[0, 1, units] += 1.0
+            self._sketch.count(self._pool_of[units], scanned.gain[units])
             self._busy_to[scanned.p < FLAG_P] = window.index + self._block
+        self._calibration.learn(window.index, raw, units, np.flatnonzero(free & (self._often[1, 0] > 0)))
         if (window.index + 1) % self._block == 0:
             self._end_block()
 
     def snapshot(self) -> State:
         """Copies."""
-        return self._sketch.snapshot() | {"busy_to": self._busy_to.copy(), "at": np.array([self._at])}
+        own = {"busy_to": self._busy_to.copy(), "often": self._often.copy(), "at": np.array([self._at])}
+        return own | self._sketch.snapshot() | {f"calibration.{key}": value for key, value in self._calibration.snapshot().items()}
 
     def restore(self, state: State) -> None:
         """Go on from a snapshot of one with the same circles."""
         self._sketch.restore(state)
+        self._calibration.restore({key.removeprefix("calibration."): value for key, value in state.items() if key.startswith("calibration.")})
+        self._often = np.array(state["often"], float)
         self._busy_to, self._at = np.array(state["busy_to"], np.int64), int(state["at"][0])
 
     def _end_block(self) -> None:
         self._sketch.end_block(self._discount)
+        self._often[0] *= self._discount
+        self._often[1:] = self._often[[2, 0]]
         self._at += 1
+
+    def _raw(self, which: int, gain: Floats, units: Ints) -> Floats:
+        """P(gain >= this) of some units; 1 where too little is known."""
+        pool = self._pool_of[units]
+        windows, gains = self._often[1 + which][:, units]
+        p = self._sketch.p_of(which, pool, gain) * np.minimum((gains + 1.0) / (windows + 1.0), 1.0)
+        known = (windows >= KNOWN_BLOCKS * self._block) & (self._sketch.number(which)[pool] >= GAINS_MIN)
+        return np.asarray(np.where(known, p, 1.0))
 
     def _look(self, window: Window, observed: Observed, seeds: Ints) -> _Look:
         """The circles around series, each once."""
