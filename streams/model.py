@@ -181,7 +181,7 @@ class Finding(Struct, frozen=True, tag="finding"):
     band: Band
     evidence: tuple[Evidence, ...]
     why: str
-    flags: tuple[str, ...] = ()  # "limit", "batch_entry", "planned", "new_level"
+    flags: tuple[str, ...] = ()  # "limit", "batch_entry", "planned", "new_level", "neighbours"
     config_version: str = ""
     at_s: int = 0  # event time at which an early one was seen; 0: the window's end
 

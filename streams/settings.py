@@ -83,7 +83,7 @@ class Detection(Struct, frozen=True, forbid_unknown_fields=True):
     score_all: bool = False  # True: every series at every window; False: p < .05, and cities and districts at every rest_every_s
     rest_every_s: int = 86_400
     missing: Literal["zero", "gap"] = "zero"  # a window without a cell: nothing happened, or nothing is known
-    scan_neighbours: int = 5  # of each area so many nearest ones are looked at together; 0: none are
+    scan_neighbours: int = 0  # of each area so many nearest ones are looked at together; 0: none are
 
 
 class Lifecycle(Struct, frozen=True, forbid_unknown_fields=True):

@@ -122,6 +122,8 @@ class Judge:
 
     def joined(self, table: Judged, scanned: Scanned) -> Judged:
         """The table with what neighbours saw together as a further chance of the areas that hold them, unless one of them says as much alone."""
+        if not scanned.clusters:
+            return table
         fresh_s, either_s, combined, together = (
             column.copy() for column in (table.fresh_s, table.recurrence_s, table.combined, table.together)
         )

@@ -22,10 +22,10 @@ from streams.core.neighbours import Circles
 
 SHARE = 0.2
 """Part of an area's false alarms that are the scan's: p = min(own / (1 - SHARE), scan / SHARE) is a p-value whatever the two have to do with each other."""
-SEED_P = 0.2
+SEED_P = 0.1
 """Circles are looked at around areas that are surprised so much by themselves."""
-PLACED_P = 0.05
-"""Above it, after its share, nothing is placed."""
+PLACED_P = 0.002
+"""Above it nothing is placed."""
 FLAG_P = 1e-4
 KNOWN_BLOCKS = 14
 """Blocks' worth of windows that a unit must have been watched before it says anything."""
@@ -90,9 +90,10 @@ class Scan:
         self._applies = applies
         self._scanned: Bools = up & (circles.of[area] >= 0)
         key = (apart * (1 + int(circles.level.max(initial=0))) + circles.level[area]) * max(signals, 1) + rows % max(signals, 1)
-        self._unit = np.full(len(rows), -1)
-        self._unit[self._scanned] = np.unique(key[self._scanned], return_inverse=True)[1]
-        self._units = 1 + int(self._unit.max(initial=-1))
+        found, unit = np.unique(key[self._scanned], return_inverse=True)
+        self._units = len(found)
+        self._unit = np.full(len(rows), self._units)  # the last of them: not scanned
+        self._unit[self._scanned] = unit
         self._shares = np.where(up, np.minimum(circles.levels_below[area], 1) * SHARE, 0.0)  # (S,)
         self._parts = np.where(up, SHARE / np.maximum(circles.levels_below[area], 1), 0.0)  # (S,) of one level below
         pool = np.unique(key[self._scanned] // max(signals, 1), return_inverse=True)[1]
@@ -129,7 +130,7 @@ class Scan:
         which = int(self._at >= 0 and window.index // self._block > self._at)
         raw[units] = self._raw(which, gain[units], units)
         p[units] = self._calibration(window.index, raw[units, None], units)[:, 0]
-        rare = first[p[units] <= PLACED_P * SHARE]
+        rare = first[p[units] <= PLACED_P]
         return Scanned(gain, raw, p, [cluster for i in rare.tolist() if (cluster := self._cluster(look, best, i, p)) is not None])
 
     def learn(self, window: Window, scanned: Scanned | None, able: Ints) -> None:
@@ -139,9 +140,9 @@ class Scan:
             self._at = block
         while self._at < block:
             self._end_block()
-        free = np.zeros(self._units, bool)
-        free[self._unit[able[self._scanned[able]]]] = True
-        free &= self._busy_to < window.index
+        free = np.zeros(self._units + 1, bool)
+        free[self._unit[able]] = True
+        free = free[:-1] & (self._busy_to < window.index)
         self._often[0, 0] += free
         units = np.zeros(0, np.int64) if scanned is None else np.flatnonzero(free & (scanned.gain > 0))
         raw = np.ones((0, 1))
