@@ -124,9 +124,8 @@ class Judge:
         """The table with what neighbours saw together as a further chance of the areas that hold them, unless one of them says as much alone."""
         if not scanned.clusters:
             return table
-        fresh_s, either_s, combined, together = (
-            column.copy() for column in (table.fresh_s, table.recurrence_s, table.combined, table.together)
-        )
+        fresh_s, either_s, combined = table.fresh_s.copy(), table.recurrence_s.copy(), table.combined.copy()
+        together = table.together.copy()
         for cluster in scanned.clusters:
             at = int(np.searchsorted(table.rows, cluster.row))
             p = quantised(np.array([cluster.p]))

@@ -52,7 +52,8 @@ class Circles:
     def around(self, areas: Sequence[int]) -> int:
         """The lowest area that holds all of them; one of a circle always has."""
         others = [self._lineage[area] for area in areas[1:]]
-        return next(above for above in self._lineage[areas[0]] if all(above in line for line in others))
+        found: int = next(above for above in self._lineage[areas[0]] if all(above in line for line in others))
+        return found
 
     def _levels_below(self) -> Ints:
         """(A,) on how many levels below an area there are circles, so that something may be found in it."""

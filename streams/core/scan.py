@@ -1,6 +1,6 @@
 """The scan: what neighbours see together, each too little by itself, becomes a further chance of the area that holds them.
 
-For each signal and level of a shard the statistic of a window is the largest gain (``detectors.scan``) over circles around areas in which
+For each signal and level of a shard the statistic of a window is the largest gain (``detectors.subsets``) over circles around areas in which
 something was counted and that are a little surprised themselves, and over the durations of a day or less. How large it is by chance nobody can compute: a sketch of
 its past values says so (``detectors.sketch``): how often there was any gain in that unit, times how often a gain in any signal of its shard and level was so
 large; calibration then puts right what is otherwise in this signal. A window without anything to look at is one without a gain,
@@ -15,18 +15,18 @@ import numpy as np
 
 from detectors.base import Bools, Detector, Expects, Floats, Ints, Observed, State, Verdict, Window
 from detectors.calibration import Calibration
-from detectors.scan import Subsets, best_subsets
 from detectors.sketch import Sketch
+from detectors.subsets import Subsets, best_subsets
 from detectors.tails import interval
 from streams.core.neighbours import Circles
 
-SHARE = 0.2
+SHARE = 0.5
 """Part of an area's false alarms that are the scan's: p = min(own / (1 - SHARE), scan / SHARE) is a p-value whatever the two have to do with each other."""
 SEED_P = 0.1
 """Circles are looked at around areas that are surprised so much by themselves."""
 PLACED_P = 0.002
 """Above it nothing is placed."""
-FLAG_P = 1e-4
+FLAG_P = 1e-5
 KNOWN_BLOCKS = 14
 """Blocks' worth of windows that a unit must have been watched before it says anything."""
 GAINS_MIN = 100.0
@@ -79,7 +79,9 @@ class Scan:
         applies: (S, D) durations that a series' signal asks for, those longer than a day left out.
     """
 
-    def __init__(self, detector: Detector, circles: Circles, rows: Ints, signals: int, *, apart: Ints, up: Bools, applies: Bools, blocks_a_day: float) -> None:
+    def __init__(
+        self, detector: Detector, circles: Circles, rows: Ints, signals: int, *, apart: Ints, up: Bools, applies: Bools, blocks_a_day: float
+    ) -> None:
         assert isinstance(detector, Expects)
         self._detector: Expects = detector
         self._circles, self._rows, self._signals = circles, rows, signals
@@ -100,7 +102,9 @@ class Scan:
         self._pool_of = np.zeros(self._units, np.int64)
         self._pool_of[self._unit[self._scanned]] = pool
         self._sketch = Sketch(1 + int(pool.max(initial=-1)))
-        self._often = np.zeros((3, 2, self._units))  # windows watched, and those with a gain: until now, and what this block and the next are judged by
+        self._often = np.zeros(
+            (3, 2, self._units)
+        )  # windows watched, and those with a gain: until now, and what this block and the next are judged by
         self._calibration = Calibration(
             np.arange(self._units), self._pool_of, block=self._block, blocks_a_day=blocks_a_day, kinds=1, active=True
         )
@@ -163,7 +167,9 @@ class Scan:
     def restore(self, state: State) -> None:
         """Go on from a snapshot of one with the same circles."""
         self._sketch.restore(state)
-        self._calibration.restore({key.removeprefix("calibration."): value for key, value in state.items() if key.startswith("calibration.")})
+        self._calibration.restore(
+            {key.removeprefix("calibration."): value for key, value in state.items() if key.startswith("calibration.")}
+        )
         self._often = np.array(state["often"], float)
         self._busy_to, self._at = np.array(state["busy_to"], np.int64), int(state["at"][0])
 

@@ -244,7 +244,16 @@ class Layout:
         """Windows longer than a day hold whole outbreaks, which the areas above see by themselves."""
         if not self._circles or not isinstance(detector, Expects) or self.city.detection.window_s > DAY_S:
             return None
-        return Scan(detector, self._circles, rows, len(self.signals), apart=self._pool_of(rows), up=up, applies=applies, blocks_a_day=DAY_S / (detector.block * self.city.detection.window_s))
+        return Scan(
+            detector,
+            self._circles,
+            rows,
+            len(self.signals),
+            apart=self._pool_of(rows),
+            up=up,
+            applies=applies,
+            blocks_a_day=DAY_S / (detector.block * self.city.detection.window_s),
+        )
 
 
 def shards_of(city: City) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def test_the_cities_that_come_with_tocsin_load(name: str) -> None:
 
 def test_every_value_of_the_file_arrives() -> None:
     city = load(GOOD)
-    assert structs.replace(city, areas=city.areas[:1], centres={}, library={}, lines={}, config_version="", intake_hash="", origin="") == City(
+    assert structs.replace(city, areas=city.areas[:1], library={}, lines={}, config_version="", intake_hash="", origin="") == City(
         name="ferryport",
         title="Ferryport",
         timezone="Europe/Lisbon",
