@@ -30,8 +30,8 @@ def town(neighbours: int) -> City:
     return structs.replace(city, signals=(Signal("s0", "Noise", "noise"),), detection=detection, suppress_below=0)
 
 
-def journal(extra: float, *, areas: list[str] | None = None, of: tuple[int, ...] = spread.STREETS) -> list[Counts]:
-    """Counts of one signal; for a day from ``OUTBREAK`` on what is expected and ``extra`` standard deviations more in some streets. With ``areas``: districts."""
+def journal(extra: float, *, areas: list[str] | None = None, rollup: bool = False, of: tuple[int, ...] = spread.STREETS) -> list[Counts]:
+    """Counts of one signal; for a day from ``OUTBREAK`` on what is expected and ``extra`` standard deviations more in some streets. ``areas``: others than the sixteen streets."""
     rng = np.random.default_rng(3)
     rate, size = 0.25, len(areas) if areas else spread.SIDE**2
     counts = rng.negative_binomial(rate / (spread.PHI - 1), 1 / spread.PHI, (DAYS * 24, size))
@@ -43,7 +43,7 @@ def journal(extra: float, *, areas: list[str] | None = None, of: tuple[int, ...]
     out = []
     for hour, row in enumerate(counts.tolist()):
         cells = [(hour * 60, name, "s0", n) for name, n in zip(names, row, strict=True) if n]
-        out.append(record(cells, (hour + 1) * HOUR_S, rollup=bool(areas)))
+        out.append(record(cells, (hour + 1) * HOUR_S, rollup=rollup))
     return out
 
 
@@ -87,7 +87,7 @@ def test_neighbouring_districts_are_scanned_in_the_citys_shard_which_speaks_for_
     codes = [f"D{i}" for i in range(CITY_DISTRICTS)]
     areas = (Area("C", "City", 0, None), *(Area(code, code, 1, "C") for code in codes))
     city = structs.replace(town(5), areas=areas, centres={code: (0.0, i / 100) for i, code in enumerate(codes)})
-    rows = journal(4.0, areas=codes, of=(1, 2, 3, 4))
+    rows = journal(4.0, areas=codes, rollup=True, of=(1, 2, 3, 4))
     scorers = [Scorer(city, ("C",)), Scorer(structs.replace(city, detection=structs.replace(city.detection, scan_neighbours=0)), ("C",))]
     with_scan, without = ([f for r in rows for f in scorer.apply(r).findings] for scorer in scorers)
     assert {f.area for f in with_scan} == {"C"} == {f.area for f in without}
@@ -118,9 +118,12 @@ def test_what_neighbours_are_found_in_does_not_depend_on_who_is_hosted_with_them
     city = structs.replace(town(5), areas=(*town(5).areas, *other))
     tree = AreaTree(city.areas)
     together, alone = Shards(city, ("D0", "E"), tree), Shards(city, ("D0",), tree)
-    for r in journal(SIZE_SD):
+    found: list[Finding] = []
+    for r in journal(SIZE_SD, areas=[area.code for area in city.areas if area.level == 2]):
         both, one = together.apply(r), alone.apply(r)
         assert tuple(f for f in both.findings if f.shard == "D0") == one.findings
+        found += [f for f in one.findings if "neighbours" in f.flags]
+    assert found
 
 
 @pytest.fixture(scope="module")
