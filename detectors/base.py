@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,24 @@ class Detector(Protocol):
     def snapshot(self) -> State: ...
 
     def restore(self, state: State) -> None: ...
+
+
+class Moments(NamedTuple):
+    """What was seen of R series over D durations, and what was expected."""
+
+    observed: Floats  # (R, D)
+    expected: Floats  # (R, D) 0 where nothing is expected
+    variance: Floats  # (R, D)
+    ready: Bools  # (R,) enough history
+
+
+@runtime_checkable
+class Expects(Protocol):
+    """A detector of counts whose expectations can be added up: those of neighbours are scanned for what they saw together."""
+
+    def moments(self, window: Window, observed: Observed, rows: Ints, ahead: Sequence[tuple[Window, Observed]] = ()) -> Moments:
+        """What ``score`` judges by; changes nothing."""
+        ...
 
 
 D = TypeVar("D", bound=type)

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.base import Floats, Ints, Observed, Setup, State, Verdict, Window, params_of, register
+from detectors.base import Floats, Ints, Moments, Observed, Setup, State, Verdict, Window, params_of, register
 from detectors.clipped import Clip
 from detectors.onset import Onset, gain
 from detectors.profile import Profile
@@ -105,6 +105,15 @@ class Counts:
     def score(self, window: Window, observed: Observed, rows: Ints | None = None, ahead: Sequence[tuple[Window, Observed]] = ()) -> Verdict:
         """Tail probabilities of ``window`` and of the longer durations that end with it."""
         rows = self._every if rows is None else rows
+        seen, expected, variance, ready = self.moments(window, observed, rows, ahead)
+        p = self._tails(rows, seen, expected, variance)
+        p = np.where((expected > 0) & observed.present[rows, None], p, 1.0)
+        lower, upper = interval(expected, variance)
+        onset = self._onset_p(window, observed, rows, ahead) if self._daily else None
+        return Verdict(rows, seen, expected, lower, upper, p, ready, self._for(window)["new_level"][rows], onset)
+
+    def moments(self, window: Window, observed: Observed, rows: Ints, ahead: Sequence[tuple[Window, Observed]] = ()) -> Moments:
+        """Counts of ``window`` and of the longer durations that end with it, their means and variances."""
         prediction = self._for(window)
         seen, expected = self._rings.sums([(w.index, o.n[rows], self._mean(w, rows, o)) for w, o in ahead], rows)
         seen += np.where(observed.present[rows], observed.n[rows], 0.0)[:, None]
@@ -113,11 +122,7 @@ class Counts:
         spread = np.repeat(prediction["q_past"][rows, None], expected.shape[1], axis=1)
         spread[:, 0] = prediction["q"][rows]
         variance = prediction["phi"][rows] * expected + spread * expected * expected
-        p = self._tails(rows, seen, expected, variance)
-        p = np.where((expected > 0) & observed.present[rows, None], p, 1.0)
-        lower, upper = interval(expected, variance)
-        onset = self._onset_p(window, observed, rows, ahead) if self._daily else None
-        return Verdict(rows, seen, expected, lower, upper, p, prediction["ready"][rows], prediction["new_level"][rows], onset)
+        return Moments(seen, expected, variance, prediction["ready"][rows])
 
     def learn(self, window: Window, observed: Observed, p: Floats) -> None:
         """Take ``window`` in; at the end of a block the rates move on and a new prediction is published."""

@@ -37,6 +37,10 @@ class Sketch:
         units = np.flatnonzero(np.isfinite(t))
         self._weights[units, _bin(t[units])] += weight[units].astype(np.float32)
 
+    def count(self, units: Ints, t: Floats) -> None:
+        """Take in a score of each of ``units``, of which some may come more than once."""
+        np.add.at(self._weights, (units, _bin(t)), np.float32(1.0))
+
     def end_block(self, discount: float) -> None:
         """Forget a little, and publish what the block after the next will be judged by."""
         self._weights *= np.float32(discount)
@@ -58,6 +62,10 @@ class Sketch:
         if len(units):
             p[units] = _tail(self._tables[which, units].astype(np.float64), t[units])
         return p
+
+    def p_of(self, which: int, units: Ints, t: Floats) -> Floats:
+        """P(score >= t), elementwise for t (R,) of ``units``, of which some may come more than once."""
+        return _tail(self._tables[which, units].astype(np.float64), t)
 
     def snapshot(self) -> State:
         return {"weights": self._weights.copy(), "tables": self._tables.copy()}

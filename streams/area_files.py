@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from msgspec import structs
+from shapely import from_geojson
 from shapely.errors import GEOSException
 from shapely.geometry import shape
 
@@ -252,6 +253,12 @@ def read_geometry(path: Path, areas: tuple[Area, ...], timezone: str, problems: 
         else:
             outlines[code] = orjson.dumps(feature["geometry"]).decode()
     return tuple(structs.replace(area, geometry=outlines.get(area.code, "")) for area in areas)
+
+
+def centres(areas: Iterable[Area]) -> dict[str, tuple[float, float]]:
+    """Latitude and longitude of the middle of each outline, to ten metres."""
+    middles = {area.code: from_geojson(area.geometry).centroid for area in areas if area.geometry}
+    return {code: (round(middle.y, 4), round(middle.x, 4)) for code, middle in middles.items()}
 
 
 def _features(path: Path, problems: Problems) -> Iterator[tuple[int, dict[str, Any]]]:

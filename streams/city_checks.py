@@ -16,6 +16,7 @@ LEAF_POPULATION_LEAST = 1000
 SIGNALS_MAX = 500  # a column of two bytes holds them, and a person can still look through them
 PARTITIONS_MAX = 1024
 BUDGET_MAX = 1000.0
+SCAN_NEIGHBOURS_MAX = 20
 CONSEQUENCE_MAX = 10.0
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -56,6 +57,9 @@ def check_detection(document: Document, detection: Detection) -> bool:
             document.refuse((*at, name), f"{seconds} s is not a whole number of windows of {window_s} s; write a multiple")
     if detection.finding_floor_s < window_s:
         document.refuse((*at, "finding_floor"), f"{detection.finding_floor_s} s is shorter than a window; write 30d or so")
+    if not 0 <= detection.scan_neighbours <= SCAN_NEIGHBOURS_MAX:
+        text = f"{detection.scan_neighbours} is not between 0 and {SCAN_NEIGHBOURS_MAX}; write 5, or 0 to look at no areas together"
+        document.refuse((*at, "scan_neighbours"), text)
     return len(document.problems) == before
 
 

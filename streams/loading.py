@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from streams import city_checks
-from streams.area_files import local_date, read_areas, read_geometry, read_library, read_rows
+from streams.area_files import centres, local_date, read_areas, read_geometry, read_library, read_rows
 from streams.calendar_file import read_calendar
 from streams.model import DAY_S, Area, Signal
 from streams.settings import Bands, City, Demo, Detection, KnownEvent, Lifecycle, Route, Source, derived
@@ -120,6 +120,7 @@ def _city(document: Document) -> City | None:
         areas=areas,
         library=library,
         shard_level=files.shard_level,
+        centres=centres(areas) if values["detection"].scan_neighbours else {},
         suppress_below=privacy.suppress_below,
         leaf_population_min=privacy.leaf_population_min,
         origin=document.file,

@@ -181,7 +181,7 @@ class Finding(Struct, frozen=True, tag="finding"):
     band: Band
     evidence: tuple[Evidence, ...]
     why: str
-    flags: tuple[str, ...] = ()  # "limit", "batch_entry", "planned", "new_level"
+    flags: tuple[str, ...] = ()  # "limit", "batch_entry", "planned", "new_level", "neighbours"
     config_version: str = ""
     at_s: int = 0  # event time at which an early one was seen; 0: the window's end
 
@@ -263,6 +263,7 @@ class Alert(Struct, frozen=True, tag="alert"):
     config_version: str = ""
     muted_by: str = ""  # "silence:<id>" or "alert:<id>" that withheld its last notification, or that a withdrawn one is part of
     members_beyond: int = 0  # series of the latest window for which ``members`` had no room
+    as_of_s: int = 0  # what this was said from: the newest window taken up, or ``updated_s``; never goes back
 
 
 class Transition(Struct, frozen=True, tag="transition"):

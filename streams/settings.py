@@ -83,6 +83,7 @@ class Detection(Struct, frozen=True, forbid_unknown_fields=True):
     score_all: bool = False  # True: every series at every window; False: p < .05, and cities and districts at every rest_every_s
     rest_every_s: int = 86_400
     missing: Literal["zero", "gap"] = "zero"  # a window without a cell: nothing happened, or nothing is known
+    scan_neighbours: int = 0  # of each area so many nearest ones are looked at together; 0: none are
 
 
 class Lifecycle(Struct, frozen=True, forbid_unknown_fields=True):
@@ -178,6 +179,7 @@ class City(Struct, frozen=True):
     demo: Demo | None = None
     lines: dict[str, int] = {}  # key path -> line in ``origin``, for the messages of later checks
     raws: tuple[str, ...] = ()  # every raw partition a shard waits for; from sources, see derived()
+    centres: dict[str, tuple[float, float]] = {}  # area -> latitude, longitude of its outline's middle; while neighbours are scanned
     feeds: dict[str, tuple[str, ...]] = {}  # signal -> sources that feed it; from sources, see derived()
 
 

@@ -160,8 +160,8 @@ def _scores(records: Sequence[Scores]) -> Block:
 
 
 def _alert(a: Alert) -> tuple[Any, ...]:
-    """The version orders an alert's states: by sequence number, and between two transitions by the time of the update."""
-    version = (a.seq << 32) | time(a.updated_s)
+    """The version orders an alert's states: by sequence number, and between two transitions by what they were said from."""
+    version = (a.seq << 32) | time(max(a.as_of_s, a.updated_s))
     return (
         word(a.id), version, a.seq, word(a.area), [word(s) for s in a.signals], sorted({word(m.area) for m in a.members}),
         a.state, a.band, a.risk, a.initial_risk, a.recurrence_s, time(a.onset_s), time(a.updated_s), word(a.reason),

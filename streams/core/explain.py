@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from streams.model import DAY_S, HOUR_S, MINUTE_S, Area, Evidence, Signal
 
 _SPANS = ((7 * DAY_S, "week"), (DAY_S, "day"), (HOUR_S, "hour"), (MINUTE_S, "minute"))
 _YEAR_S = 365 * DAY_S
+NAMES_MAX = 6
 
 
 def span_words(seconds: float) -> str:
@@ -57,6 +60,32 @@ def why(
 ) -> str:
     """One sentence, and one more where something was planned or what is usual has moved. ``small`` areas never show an observed count below ``fewer_than``."""
     return " ".join((_sentence(signal, area, lead, recurrence_s, fewer_than=fewer_than, small=small, flags=flags), *_remarks(flags)))
+
+
+def why_together(
+    signal: Signal,
+    area: Area,
+    lead: Evidence,
+    members: Mapping[str, float],
+    recurrence_s: float,
+    *,
+    fewer_than: int,
+    flags: tuple[str, ...] = (),
+) -> str:
+    """One sentence on what neighbours in ``area`` saw together. ``members``: name -> count, the one that adds most first.
+
+    A count below ``fewer_than`` is not said, nor one from which that of a single member could be told.
+    """
+    names = ", ".join([*members][:NAMES_MAX]) + (f" and {len(members) - NAMES_MAX} more" if len(members) > NAMES_MAX else "")
+    about, span = f"{signal.title}, {area.name}", span_words(lead.duration_s)
+    few = sum(0 < n < fewer_than for n in members.values())
+    if lead.observed < fewer_than or few == 1:
+        text = f"{about}: more than is usual in the last {span} in several neighbouring areas: {names}."
+    else:
+        normal = f"{number_words(lead.expected)} expected ({number_words(lead.lower)} to {number_words(lead.upper)})"
+        seen = f"{number_words(lead.observed)} in the last {span} in neighbouring areas together"
+        text = f"{about}: {seen}, {normal}: {names}; by chance {recurrence_words(recurrence_s)}."
+    return " ".join((text, *_remarks(flags)))
 
 
 def _remarks(flags: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,10 +7,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.base import Bools, Floats, Ints, Verdict, Window
-from streams.core.explain import why
+from streams.core.explain import why, why_together
 from streams.core.risk import band, quantised, recurrence_s, risk
+from streams.core.scan import Cluster, Scanned
 from streams.core.shard import Bank, Layout
 from streams.core.windows import Open
 from streams.model import Evidence, Finding, Scores
@@ -39,6 +41,7 @@ class Judged(NamedTuple):
     batch: Bools  # (R,) some of it was entered in a batch
     planned: Bools  # (R,) something planned is expected to change it
     new_level: Bools  # (R,) surprising for so long that what is usual has moved
+    together: NDArray[np.object_]  # (R,) a Cluster: neighbours below saw it together; None: it is the area's own
 
     def where(self, chosen: Bools) -> Judged:
         """The rows for which ``chosen`` (R,) holds."""
@@ -68,6 +71,7 @@ EMPTY = Judged(
     _NONE,
     _NONE,
     *(_NONE.astype(bool),) * 5,
+    _NONE.astype(object),
 )
 
 
@@ -94,7 +98,7 @@ class Judge:
         applies = bank.applies[verdict.rows]
         p = np.where(applies, verdict.p, 1.0)
         raw = bank.combined(p, verdict.rows, verdict.onset)
-        either, fresh = quantised(bank.calibration(window.index, raw, verdict.rows)).T
+        either, fresh = quantised(bank.calibration(window.index, raw, verdict.rows) / bank.own_part[verdict.rows, None]).T
         rows = bank.rows[verdict.rows]
         return Judged(
             rows=rows,
@@ -113,7 +117,27 @@ class Judge:
             batch=cells.batch[rows] > 0,
             planned=self._layout.planned(window.start_s, window.start_s + self._window_s)[rows],
             new_level=np.zeros(len(rows), bool) if verdict.new_level is None else verdict.new_level,
+            together=np.full(len(rows), None, object),
         )
+
+    def joined(self, table: Judged, scanned: Scanned) -> Judged:
+        """The table with what neighbours saw together as a further chance of the areas that hold them, unless one of them says as much alone."""
+        if not scanned.clusters:
+            return table
+        fresh_s, either_s, combined = table.fresh_s.copy(), table.recurrence_s.copy(), table.combined.copy()
+        together = table.together.copy()
+        for cluster in scanned.clusters:
+            at = int(np.searchsorted(table.rows, cluster.row))
+            p = quantised(np.array([cluster.p]))
+            known_s = float(recurrence_s(p, self._window_s)[0])
+            alone = np.isin(table.rows, cluster.members)
+            said_s = max(fresh_s[alone].max(initial=0.0), fresh_s[at : at + 1].max(initial=np.inf if at == len(fresh_s) else 0.0))
+            if at == len(table.rows) or table.rows[at] != cluster.row or known_s <= said_s:
+                continue
+            fresh_s[at], together[at] = known_s, cluster
+            if known_s > either_s[at]:
+                either_s[at], combined[at] = known_s, p[0]
+        return table._replace(fresh_s=fresh_s, recurrence_s=either_s, combined=combined, together=together)
 
     def findings(self, table: Judged, window: Window, *, numbers: Sequence[int], early: bool) -> list[Finding]:
         """The notable rows as findings in row order, numbered on from ``numbers``, one a shard.
@@ -178,8 +202,16 @@ class Judge:
         flags = self._flags(signal.limit_low, signal.limit_high, lead.observed) + tuple(
             word for word, column in (("batch_entry", table.batch), ("planned", table.planned), ("new_level", table.new_level)) if column[i]
         )
+        if table.together[i] is not None:
+            flags = (*flags, "neighbours")
         recurrence = round(float(table.recurrence_s[i]), 1)
         small = area.level > self._city.shard_level and not self._city.flat
+        cluster = table.together[i]
+        words = (
+            why(signal, area, lead, recurrence, fewer_than=self._city.suppress_below, small=small, flags=flags)
+            if cluster is None
+            else self._why_together(cluster, recurrence, flags)
+        )
         return Finding(
             shard=self._layout.shards[int(self._layout.shard_of(table.rows[i : i + 1])[0])],
             number=number,
@@ -194,9 +226,24 @@ class Judge:
             risk=value,
             band=band(value, True, self._city.bands),
             evidence=evidence,
-            why=why(signal, area, lead, recurrence, fewer_than=self._city.suppress_below, small=small, flags=flags),
+            why=words,
             flags=flags,
             config_version=self._city.config_version,
+        )
+
+    def _why_together(self, cluster: Cluster, recurrence: float, flags: tuple[str, ...]) -> str:
+        area, signal = self._layout.name(cluster.row)
+        members = [self._layout.name(row)[0] for row in cluster.members]
+        return why_together(
+            signal,
+            area,
+            Evidence(
+                self._layout.durations_s[cluster.duration], sum(cluster.seen), cluster.expected, cluster.lower, cluster.upper, cluster.p
+            ),
+            dict(zip((member.name for member in members), cluster.seen, strict=True)),
+            recurrence,
+            fewer_than=self._city.suppress_below if members[0].level > self._city.shard_level else 0,
+            flags=flags,
         )
 
     @staticmethod

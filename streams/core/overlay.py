@@ -345,16 +345,16 @@ class Overlay:
     def view(self, incident: Incident, last: Transition | None) -> Alert:
         """What readers see of an alert now; ``last``: its step in the record at hand, if it took one.
 
-        Whoever keeps the newest row of an alert goes by ``(seq, updated_s)``: what closed windows say comes after all that was said of them early.
+        Whoever keeps the newest row of an alert goes by ``(seq, as_of_s)``: what closed windows say comes after all that was said of them early.
         """
         alerts, shown = self._tentative or self._alerts, self._early.shown.get(incident.id)
         early = self._early.open or {}
         alert = alerts.view(early.get(incident.id, incident) if shown else incident)
-        alert = replace(alert, updated_s=max(alert.updated_s, self._memory.taken_to_s))
         if shown is not None:
             before = self._memory.open[incident.id].seq if incident.id in self._memory.open else 0
             updated_s = max(alert.updated_s, shown.updated_s)
             alert = replace(alert, seq=before + shown.extra, state=shown.state, reason=shown.reason, updated_s=updated_s)
+        alert = replace(alert, as_of_s=max(alert.updated_s, self._memory.taken_to_s))
         return alert if last is None else replace(alert, seq=last.seq, state=last.to_state, reason=last.reason)
 
     def check(self) -> None:

@@ -231,12 +231,15 @@ class Shards:
         due = bank.dense | (observed.n > 0) | bank.flagged
         p = np.ones(len(bank.rows))
         flagged = np.zeros(len(bank.rows), bool)
-        judged = EMPTY
+        judged, scanned = EMPTY, None
         if every or due.any():
             verdict = bank.detector.score(window, observed, None if every else np.flatnonzero(due))
             judged = self._judge.judge(window, bank, verdict, cells, known=known)
             p[verdict.rows] = judged.p.min(axis=1)
             flagged[verdict.rows] = judged.fresh_s > self._window_s / FLAG_P
+            if bank.scan is not None:
+                scanned = bank.scan.score(window, observed, verdict)
+                judged = self._judge.joined(judged, scanned)
         rows = np.searchsorted(bank.rows, judged.rows)
         planned = self._layout.planned(window.start_s, window.start_s + self._window_s)[bank.rows]
         bank.detector.learn(window, observed, np.where(planned, PLANNED_P, np.where(due, p, 1.0)))
@@ -244,8 +247,11 @@ class Shards:
         bank.note_able(rows[usable])
         able = np.flatnonzero(bank.able & observed.present & ~planned) if known else usable[:0]
         bank.calibration.learn(window.index, judged.raw[usable], rows[usable], able)
+        if bank.scan is not None:
+            bank.scan.learn(window, scanned, able)
         bank.flagged = flagged & due
-        return judged, judged.where(due[rows])
+        own = ~bank.quiet[rows]
+        return judged.where(own) if bank.quiet.any() else judged, judged.where(own & due[rows])
 
     def _early(self, index: int, newest_s: int) -> list[Finding]:
         """Findings of a window still open: counts only grow, so they stand when it closes (unless corrected). They bear the newest event's time."""
@@ -254,7 +260,7 @@ class Shards:
         known = index - self._first >= self.city.detection.history_s // self._window_s
         found = []
         for bank in self._banks:
-            rows = np.flatnonzero((cells.n[bank.rows] - cells.batch[bank.rows] >= EARLY_EVENTS_MIN) & ~bank.dense)
+            rows = np.flatnonzero((cells.n[bank.rows] - cells.batch[bank.rows] >= EARLY_EVENTS_MIN) & ~bank.dense & ~bank.quiet)
             published = index - self._next <= bank.detector.block  # else the closed window is judged by what is not learned yet
             if bank.kind != "count" or not len(rows) or not published:
                 continue

@@ -33,6 +33,11 @@ class Said(NamedTuple):
         return self.small and self.signal.kind == "count" and self.lead.observed < self.fewer_than
 
     @property
+    def together(self) -> bool:
+        """Whether it is neighbours below that are so rare together, and not the area's own count."""
+        return "neighbours" in self.flags
+
+    @property
     def limit(self) -> float | None:
         """The physical limit that was crossed."""
         if "limit" not in self.flags:
@@ -75,7 +80,7 @@ def english(said: Said) -> str:
     if said.hidden:
         return f"{about}: fewer than {said.fewer_than} in the last {span}, {'more' if lead.observed > lead.expected else 'less'} than is usual there."
     between = "" if isnan(lead.lower) else f" (95% interval {number_words(lead.lower)} to {number_words(lead.upper)})"
-    chance = f"by chance {recurrence_words(said.recurrence_s)}"
+    chance = f"{'what neighbours there saw together comes ' if said.together else ''}by chance {recurrence_words(said.recurrence_s)}"
     if said.signal.kind == "level":
         return f"{about}: a reading of {number_words(lead.observed)} over the last {span}, {number_words(lead.expected)} is normal{between}; {chance}."
     return f"{about}: {number_words(lead.observed)} counted in the last {span}, {number_words(lead.expected)} expected{between}; {chance}."
@@ -94,7 +99,7 @@ def chinese(said: Said) -> str:
         return f"{about}：读数{number_words(lead.observed)}，已越过限值{number_words(limit)}。"
     if said.hidden:
         return f"{about}：过去{span}不足{said.fewer_than}次，{'高于' if lead.observed > lead.expected else '低于'}当地常态。"
-    chance = recurrence_chinese(said.recurrence_s)
+    chance = ("其中相邻区域合计" if said.together else "") + recurrence_chinese(said.recurrence_s)
     unit = "" if said.signal.kind == "level" else "次"
     between = "" if isnan(lead.lower) else f"（95%区间为{number_words(lead.lower)}至{number_words(lead.upper)}{unit}）"
     if said.signal.kind == "level":

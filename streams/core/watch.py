@@ -80,7 +80,7 @@ class Watched(Shards):
             for bank in self._banks
             if known or bank.kind == "level"
         ]
-        return sum(int(verdict.ready.sum()) for _, verdict in verdicts)
+        return sum(int((verdict.ready & ~bank.quiet).sum()) for bank, verdict in verdicts)
 
     def _score_bank(self, bank: Bank, window: Window, cells: Open, *, known: bool, every: bool) -> tuple[Judged, Judged]:
         asked = self._watch.at(window.start_s + self._window_s)

@@ -46,6 +46,7 @@ BAD: dict[str, tuple[str, int, str]] = {
     "durations_empty": ("durations_empty.yaml", 11, "detection.durations: is empty; write at least the window"),
     "history_not_multiple": ("history_not_multiple.yaml", 12, "detection.history: 5400 s is not a whole number of windows"),
     "rest_not_multiple": ("rest_not_multiple.yaml", 13, "detection.rest_every: 6000 s is not a whole number of windows"),
+    "scan_of_the_whole_city": ("scan_of_the_whole_city.yaml", 15, "detection.scan_neighbours: 500 is not between 0 and 20"),
     "finding_floor_short": ("finding_floor_short.yaml", 14, "detection.finding_floor: 60 s is shorter than a window"),
     "budget_zero": ("budget_zero.yaml", 17, "lifecycle.false_alerts_per_day: 0.0 is not above 0; write how many false alerts a day are bearable"),
     "budget_negative": ("budget_negative.yaml", 17, "lifecycle.false_alerts_per_day: -1.0 is not above 0"),
