@@ -17,7 +17,7 @@ from streams.core.watch import Point
 from streams.model import Area, Evidence, Signal, Transition
 from streams.shells.errors import ShellError
 
-TOLD = ("raised", "raised_early", "silenced", "inhibited", "confirmed", "worse", "repeated")
+TOLD = ("raised", "raised_early", "silenced", "inhibited", "confirmed", "worse")
 """Reasons of steps that speak of what was seen, and not of what people did."""
 NEAR_MAX = 3
 WIDE_WINDOWS = 36
