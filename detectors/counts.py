@@ -12,12 +12,13 @@ shrunk towards the pool's. A block that a duration flagged is learned clipped an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from detectors.base import Floats, Ints, Moments, Observed, Setup, State, Verdict, Window, params_of, register
 from detectors.clipped import Clip
+from detectors.drift import DRIFTS, Drift
 from detectors.onset import Onset, gain
 from detectors.profile import Profile
 from detectors.rate import Rate
@@ -27,6 +28,8 @@ from streams.model import DAY_S
 
 CLIP_SD = 3.0
 """Standard deviations above the mean up to which a flagged window shapes the profile."""
+MOVED_MAX = 8.0
+"""A block's deviation, in standard deviations, counts no more for drift."""
 YEAR_S = 365.25 * DAY_S
 
 
@@ -36,7 +39,8 @@ class Counts:
 
     name: ClassVar[str] = "counts"
     kind: ClassVar[str] = "count"
-    defaults: ClassVar[Mapping[str, float]] = {
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"drift": DRIFTS}
+    defaults: ClassVar[Mapping[str, Any]] = {
         "level_discount": 0.0,  # a block; 0: .99 for blocks up to a day, .998 for longer ones
         "drift_discount": 0.9995,  # slope and season
         "profile_discount": 0.99,  # a block
@@ -53,6 +57,7 @@ class Counts:
         "flag_p": 1e-3,  # below it a block counts as flagged
         "flag_weight": 0.1,  # what a flagged block counts when learned
         "accept_blocks": 0.0,  # flagged blocks in a row after which the new level is believed; 0: 21 days, or 8 blocks
+        "drift": "none",  # river's drift detector that has a new level believed at once; its cost stands in detectors/drift.py
         "blocks_min": 0.0,  # blocks learned before a series is ready; 0: 14 days, or 26 blocks
     }
 
@@ -92,6 +97,7 @@ class Counts:
         self._onset = Onset(self._size, params["onset_days"] * DAY_S / setup.window_s)
         self._daily = daily
         self._onset_events, self._onset_sd = params["onset_events"], params["onset_sd"]
+        self._drift = Drift(params["drift"], self._size)
         self._at = -1  # block that self._now predicts
         self._last = -1  # window learned last
         self._seen = np.zeros(self._size, np.int32)  # blocks learned
@@ -176,12 +182,13 @@ class Counts:
             "rate": self._rate.snapshot(),
             "profile": self._profile.snapshot(),
             "rings": self._rings.snapshot(),
+            "drift": self._drift.snapshot(),
         }
         return own | {f"{part}.{key}": value.copy() for part, state in parts.items() for key, value in state.items()}
 
     def restore(self, state: State) -> None:
         """Go on from a snapshot of a bank with the same setup."""
-        parts: dict[str, State] = {"now": {}, "next": {}, "rate": {}, "profile": {}, "rings": {}}
+        parts: dict[str, State] = {"now": {}, "next": {}, "rate": {}, "profile": {}, "rings": {}, "drift": {}}
         for key, value in state.items():
             part, dot, name = key.partition(".")
             if dot:
@@ -195,6 +202,7 @@ class Counts:
         self._rate.restore(parts["rate"])
         self._profile.restore(parts["profile"])
         self._rings.restore(parts["rings"])
+        self._drift.restore(parts["drift"])
 
     def _for(self, window: Window) -> State:
         return self._now if self._at < 0 or window.index // self.block <= self._at else self._next
@@ -229,6 +237,10 @@ class Counts:
 
     def _finish_block(self, year: float) -> None:
         learned = self._exposure > 0
+        expected = self._now["rate"] * self._exposure
+        spread = np.sqrt(self._now["phi"][:, 0] * expected + self._now["q"] * expected * expected)
+        away = np.clip((self._events - expected) / np.maximum(spread, 1e-9), -MOVED_MAX, MOVED_MAX)
+        self._rate.believe(self._drift.update(away, learned & (expected > 0)))
         self._rate.update(self._events, self._exposure.astype(float), self._now["phi"][:, 0].astype(float), year, self._flagged)
         self._profile.end_block()
         self._seen += learned

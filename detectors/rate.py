@@ -19,6 +19,7 @@ _PRIOR_SEASON_VAR = 0.1
 _POOL_SERIES_MIN = 5  # known series from which a pool says what a new one of it is like
 _POOL_VAR = (0.05, 4.0)  # bounds of the relative variance of a pool's rates
 _LEVEL_VAR_MAX = 4.0
+_MOVED_VAR = 0.25  # of the log level, once it is known to have moved: it may be half or double
 _LOG_RATE_MIN = -16.0
 _LOG_RATE_MAX = 36.0  # thousands of times what a cell can hold; keeps whatever is fed finite
 _CLIP_SD = 3.0
@@ -72,6 +73,11 @@ class Rate:
         shift = np.where(exposure > 0, np.log(shape_after / rate_after) - f, 0.0)
         shrink = np.where(exposure > 0, (q - 1.0 / shape_after) / q, 0.0)
         self._correct(cov, year, q, shift, np.maximum(shrink, 0.0))
+
+    def believe(self, moved: Bools) -> None:
+        """A drift detector says of series (S,) that their level has moved: what surprises from now on is learned in full, and fast."""
+        self._flagged_for = np.where(moved, self._accept_blocks, self._flagged_for).astype(np.int16)
+        self._cov[_LEVEL, _LEVEL] = np.where(moved, np.maximum(self._cov[_LEVEL, _LEVEL], _MOVED_VAR), self._cov[_LEVEL, _LEVEL])
 
     def believed(self) -> Bools:
         """(S,) series flagged for so many blocks in a row that they are learned in full again: what is usual has moved."""

@@ -11,7 +11,11 @@ FIRE = (Signal("fire", "Fire", "fire"),)
 
 
 def setup(
-    size: int = 4, window_s: int = HOUR_S, durations: tuple[int, ...] = (1, 3, 24), signals: tuple[Signal, ...] = FIRE, **params: float
+    size: int = 4,
+    window_s: int = HOUR_S,
+    durations: tuple[int, ...] = (1, 3, 24),
+    signals: tuple[Signal, ...] = FIRE,
+    **params: float | str,
 ) -> Setup:
     return Setup(signals, np.arange(size) % len(signals), np.full(size, 1), window_s, durations, params)
 
@@ -169,3 +173,36 @@ def test_a_new_level_is_named_once_it_is_believed_and_forgotten_once_it_is_usual
     assert 20 <= first // 24 <= 26
     assert not any(named[-24:])
     assert verdict.expected[0, 0] == pytest.approx(8.0, rel=0.2)
+
+
+def believed_after(drift: str) -> int:
+    """Days until a level three times as high is what is expected, nearly."""
+    bank = Counts(setup(size=3, drift=drift))
+    random = np.random.default_rng(3)
+    for i in range(120 * 24):
+        now, level = window(i), 3.0 if i < 60 * 24 else 9.0
+        observed = seen(random.poisson([level, 3.0, 3.0]))
+        verdict = bank.score(now, observed)
+        if i >= 60 * 24 and verdict.expected[0, 0] > 7.5:
+            assert verdict.expected[1:, 0].max() < 4.0, "the others stay"
+            return i // 24 - 60
+        bank.learn(now, observed, verdict.p.min(axis=1))
+    return 60
+
+
+def test_a_drift_detector_has_a_new_level_believed_sooner() -> None:
+    with_it, without = believed_after("ADWIN"), believed_after("none")
+    assert with_it <= 14 < without
+
+
+def test_what_a_drift_detector_was_told_is_part_of_a_snapshot() -> None:
+    first, second = Counts(setup(drift="PageHinkley")), Counts(setup(drift="PageHinkley"))
+    taught(first, np.full(4, 2.0), 30 * 24)
+    second.restore(first.snapshot())
+    for i in range(30 * 24, 45 * 24):
+        observed = seen(np.full(4, 7.0))
+        a, b = first.score(window(i), observed), second.score(window(i), observed)
+        np.testing.assert_array_equal(a.p, b.p)
+        first.learn(window(i), observed, a.p.min(axis=1))
+        second.learn(window(i), observed, b.p.min(axis=1))
+    assert (first.snapshot()["drift.number"] == second.snapshot()["drift.number"]).all()
