@@ -59,6 +59,10 @@ class Memory(Struct):
     early: Early = field(default_factory=Early)
 
 
+GOES_ON_P = 0.5
+"""p-value of the shortest duration below which something more than usual comes still."""
+
+
 class Touch(Struct):
     """What one window, or one early finding, brought to an incident."""
 
@@ -66,6 +70,7 @@ class Touch(Struct):
     raising: bool = False
     joined: bool = False
     fresh_s: float = 0.0
+    goes_on: bool = False  # a series that raises has more than is usual in this very window
 
 
 class Out(Struct):
@@ -125,7 +130,9 @@ class Alerts:
             incident.beyond = 0
         taken = self.book.take(incident, finding, at_s, limits, self.relations)
         touch.found[series] = taken.hot
-        touch.raising |= taken.hot and finding.recurrence_s >= limits.raise_s
+        raising = taken.hot and finding.recurrence_s >= limits.raise_s
+        touch.raising |= raising
+        touch.goes_on |= raising and min(finding.evidence, key=lambda e: e.duration_s).p < GOES_ON_P
         touch.joined |= taken.grown
         touch.fresh_s = max(touch.fresh_s, finding.fresh_recurrence_s)
 
@@ -247,6 +254,7 @@ class Alerts:
             worse_s=incident.worse_s,
             told_ago_s=now_s - incident.told_s,
             taken_on=bool(incident.owner),
+            goes_on=touch.goes_on,
             slow=any(track.slow for track in tracks),
             flapping=self.book.flapping(incident, now_s),
             held=incident.held,

@@ -32,7 +32,7 @@ TRANSITION_REASONS: tuple[str, ...] = (
     "no_data",  # the data of all its series has stopped
     "data_returned",
     "calm",  # all its series have been calm for the hold time
-    "repeated",  # still above the threshold, nobody has taken it on, and people were last told ``repeat_interval_s`` ago
+    "repeated",  # still above the threshold and still coming in, nobody has taken it on, and people were last told ``repeat_interval_s`` ago
     "flapping_held",  # they have, but a series keeps clearing and coming back: held twice as long
     "silence_ended",  # the silence that withheld its notification has ended
     "inhibition_ended",  # the ancestor's alert that withheld its notification has ended
@@ -108,6 +108,7 @@ class Case(Struct, frozen=True):
     worse_s: int | None = None  # when it last got worse
     told_ago_s: int = 0  # since people were last told
     taken_on: bool = False  # somebody has
+    goes_on: bool = False  # one of its series that raise has more than is usual in this very window
     slow: bool = False  # one of its series is judged by durations longer than a day
     flapping: bool = False  # one of its series has cleared again and again
     held: bool = False  # flapping_held has been said
@@ -146,7 +147,7 @@ def at_window(case: Case, limits: Limits) -> Step:
         return Step("open", "data_returned", worse)
     if worse:
         return Step("open", "worse", True)
-    if case.raising and not case.taken_on and 0 < limits.repeat_s <= case.told_ago_s:
+    if case.goes_on and not case.taken_on and 0 < limits.repeat_s <= case.told_ago_s:
         return Step("open", "repeated", True)
     if case.joined:
         return Step("open", "joined")

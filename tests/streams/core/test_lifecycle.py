@@ -83,7 +83,7 @@ def test_only_a_raise_and_getting_worse_are_told(case: Case, rule: object) -> No
     ],
 )
 def test_what_still_raises_and_nobody_has_taken_on_is_told_again(ago_s: int, raising: bool, taken_on: bool, told: bool) -> None:
-    case = msgspec.structs.replace(OPEN, told_ago_s=ago_s, raising=raising, taken_on=taken_on)
+    case = msgspec.structs.replace(OPEN, told_ago_s=ago_s, goes_on=raising, taken_on=taken_on)
     step = at_window(case, msgspec.structs.replace(LIMITS, repeat_s=DAY_S))
     assert (step.reason == "repeated", step.notify) == (told, told)
     assert not at_window(case, LIMITS).notify
