@@ -2,6 +2,7 @@
 
 tocsin bench intake --json      records a second through all of intake, and through a bare JSON decoder
 tocsin bench assess --json      series-windows a second of the counts bank, of the same tail asked for one series at a time, and of river
+tocsin bench fuzz --json        records bent out of shape, through intake: none stops it, each is accounted for
 tocsin bench accuracy --json    outbreaks found at a fixed rate of false alarms, and by detectors of others
 
 And what the Kafka shell does on a real broker and a real ClickHouse server, which the bench starts:
@@ -133,6 +134,18 @@ def accuracy_bench(
         except ModuleNotFoundError as error:
             sys.stderr.write(f"{error.name} is not installed: the page was written without pictures; pip install matplotlib\n")
     sys.stdout.write(orjson.dumps(report, option=0 if json else orjson.OPT_INDENT_2).decode() + "\n")
+
+
+@app.command(epilog="Example: tocsin bench fuzz --records 1000000 --json")
+def fuzz(
+    json: Json = False,
+    records: Annotated[int, typer.Option(min=1, max=100_000_000, help="Records of the simulated Hangzhou, most of them bent.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Of how they are bent.")] = 1,
+) -> None:
+    """Records bent out of shape, through intake: none stops it, each is accounted for; status 1: one was not."""
+    from load_tests.fuzz import run
+
+    _finish(run(records, seed), json=json)
 
 
 @app.command(name="end-to-end", epilog="Example: tocsin bench end-to-end --records 1000000 --kill 3 --json")
