@@ -77,7 +77,7 @@ class Verdict:
     p: Floats  # (R, D)
     ready: Bools  # (R,) enough history
     new_level: Bools | None = None  # (R,) surprising for so long that it is believed to be what is usual now
-    onset: Floats | None = None  # (R,) p-value of a sequential test, without a duration, for something that began
+    onset: Floats | None = None  # (R,) p-value of a sequential test, without a duration, for something that began; NaN: not looked for
 
 
 class Detector(Protocol):

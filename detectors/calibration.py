@@ -30,7 +30,9 @@ FACTOR = (0.3, 1e4)
 """Bounds of realised over nominal."""
 SLOPE = (0.3, 1.0)
 USUAL = 0.05
-"""Share of a group's windows left out beyond which none is: what is flagged so often is no exception."""
+"""Share of a group's windows with a series flagged beyond which none is left out: what is flagged so often is no exception."""
+USUAL_DAYS = 100
+"""Days that must be known of each series of a group before anything is usual in it: an outbreak is a large part of a short life."""
 
 
 class Calibration:
@@ -47,7 +49,9 @@ class Calibration:
         self._at = -1  # block that self._now is for
         self._busy_to = np.full(len(group), -1, np.int64)  # window up to which a series is left out
         self._windows = np.zeros(groups)
-        self._left_out = np.zeros(groups)  # windows of series flagged of late, whether they were left out or not
+        self._flagged = np.zeros(groups)  # windows of series flagged of late, left out or not
+        self._known = np.zeros(groups)  # windows that could have been counted
+        self._known_min = USUAL_DAYS * blocks_a_day * block * np.bincount(self._group, minlength=groups)
         self._hits = np.zeros((groups, kinds, LEVELS))  # with -log10(p) between a level and the next
         self._now = self._next = self._table()
 
@@ -80,11 +84,12 @@ class Calibration:
         while self._at < block:
             self._end_block()
         busy = self._busy_to >= index
-        usual = self._left_out > USUAL * (self._left_out + self._windows)
+        usual = (self._known >= self._known_min) & (self._flagged > USUAL * self._known)
         left_out = busy & ~usual[self._group]
         free = known[~left_out[known]]
         self._windows += np.bincount(self._group[free], minlength=len(self._windows))
-        self._left_out += np.bincount(self._group[known[busy[known]]], minlength=len(self._windows))
+        self._known += np.bincount(self._group[known], minlength=len(self._windows))
+        self._flagged += np.bincount(self._group[known[busy[known]]], minlength=len(self._windows))
         tail = -np.log10(p)
         counted = (tail >= FIRST) & np.isin(rows, free, assume_unique=True)[:, None]
         row, kind = np.nonzero(counted)
@@ -99,7 +104,8 @@ class Calibration:
         """Copies."""
         named = {
             "windows": self._windows,
-            "left_out": self._left_out,
+            "flagged": self._flagged,
+            "known": self._known,
             "hits": self._hits,
             "now": self._now,
             "next": self._next,
@@ -110,14 +116,15 @@ class Calibration:
     def restore(self, state: State) -> None:
         """Go on from a snapshot of one with the same groups."""
         self._at = int(state["at"][0])
-        names = ("windows", "left_out", "hits", "now", "next")
-        self._windows, self._left_out, self._hits, self._now, self._next = (np.array(state[k], float) for k in names)
+        names = ("windows", "flagged", "known", "hits", "now", "next")
+        self._windows, self._flagged, self._known, self._hits, self._now, self._next = (np.array(state[k], float) for k in names)
         self._busy_to = np.array(state["busy_to"], np.int64)
 
     def _end_block(self) -> None:
         self._now, self._next = self._next, self._table()
         self._windows *= self._discount
-        self._left_out *= self._discount
+        self._flagged *= self._discount
+        self._known *= self._discount
         self._hits *= self._discount
         self._at += 1
 

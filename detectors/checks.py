@@ -35,18 +35,21 @@ _KNOWN_DAYS = 44  # history that suffices for every built-in detector, several t
 
 
 def check_p_values(make: Make) -> None:
-    """P(p <= a) <= a on the null, at .1, .01 and .001, for each duration."""
+    """P(p <= a) <= a on the null, at .1, .01 and .001, for each duration, and for what began, which is remembered for about a day."""
     world = null_world(make, series=36, windows=24 * 80, window_s=HOUR_S, durations=(1, 3, 24), seed=11)
     detector = make(world.setup)
     chosen: list[Floats] = []
     ready = 0
     for verdict in _live(detector, world, 0, len(world.values)):
-        chosen.append(np.where(verdict.ready[:, None], verdict.p, np.nan))
+        every = np.concatenate((verdict.p, _onset(verdict)[:, None]), axis=1)
+        chosen.append(np.where(verdict.ready[:, None], every, np.nan))
         ready += int(verdict.ready.sum())
     _require(ready > world.values.size // 4, make, f"is ready for only {ready} of {world.values.size} null windows")
     p = np.stack(chosen)
-    for d, duration in enumerate(world.setup.durations):
+    for d, duration in enumerate((*world.setup.durations, 24)):
         said = p[:, :, d][np.isfinite(p[:, :, d])]
+        if not len(said):
+            continue  # what began is not looked for
         for a in (0.1, 0.01, 0.001):
             share = float((said <= a).mean())
             most = a * (1.0 + TOLERANCE) + 4.0 * (a * duration / len(said)) ** 0.5
@@ -64,6 +67,8 @@ def check_verdicts(make: Make) -> None:
         _require(verdict.ready.shape == shape[:1] and verdict.ready.dtype == bool, make, "gives ready in another form than one bool a row")
         _require(bool(np.array_equal(verdict.rows, np.arange(shape[0]))), make, "does not give all rows when asked for all")
         _require(bool(((verdict.p > 0) & (verdict.p <= 1)).all()), make, "gives a p-value outside (0, 1]")
+        onset = np.nan_to_num(_onset(verdict), nan=1.0)
+        _require(bool(((onset > 0) & (onset <= 1)).all()), make, "gives a p-value of what began outside (0, 1]")
         finite = np.isfinite(verdict.observed) & np.isfinite(verdict.expected)
         _require(bool(finite.all()), make, "gives an observed or expected value that is not finite")
         _require(not (verdict.lower > verdict.upper).any(), make, "gives an interval whose lower end is above its upper end")
@@ -147,7 +152,7 @@ def check_missing(make: Make) -> None:
     after = known
     for t in range(begin, len(world.values)):
         verdict, strange = (_last(_live(d, w, t, t + 1)) for d, w in ((detector, gap), (other, junk)))
-        least = float(verdict.p.min())
+        least = min(float(verdict.p.min()), float(np.nan_to_num(_onset(verdict), nan=1.0).min()))
         _require(t >= len(world.values) - 2 or least >= CALM_P, make, f"says p = {least:.2g} of a window without data")
         _require(_equal(verdict, strange), make, "reads the values of a window whose present is False")
         after = verdict.expected[:, 0]
@@ -241,7 +246,8 @@ def check_rows(make: Make) -> None:
     (before, at) = world.steps(end - 2, end)
     for rows in (np.array([1, 4]), np.arange(6), np.zeros(0, np.int64)):
         whole, part = detector.score(*at, ahead=(before,)), detector.score(*at, rows, (before,))
-        picked = Verdict(rows, *(getattr(whole, k)[rows] for k in ("observed", "expected", "lower", "upper", "p", "ready")))
+        named = {k: getattr(whole, k) for k in ("observed", "expected", "lower", "upper", "p", "ready", "new_level", "onset")}
+        picked = Verdict(rows, **{k: value if value is None else value[rows] for k, value in named.items()})  # type: ignore[arg-type]
         _require(_equal(picked, part), make, f"scores rows {rows.tolist()} otherwise than among all rows")
 
 
@@ -357,7 +363,14 @@ def _two_more(values: Floats) -> Floats:
 
 
 def _columns(verdict: Verdict) -> Sequence[Floats | Ints | Bools]:
-    return verdict.rows, verdict.observed, verdict.expected, verdict.lower, verdict.upper, verdict.p, verdict.ready
+    named = np.zeros(len(verdict.rows), bool) if verdict.new_level is None else verdict.new_level
+    bounds = verdict.observed, verdict.expected, verdict.lower, verdict.upper
+    return verdict.rows, *bounds, verdict.p, verdict.ready, named, _onset(verdict)
+
+
+def _onset(verdict: Verdict) -> Floats:
+    """(R,) NaN where what began is not looked for."""
+    return np.full(len(verdict.rows), np.nan) if verdict.onset is None else verdict.onset
 
 
 def _equal(one: Verdict, two: Verdict) -> bool:

@@ -40,6 +40,16 @@ class Counts:
     name: ClassVar[str] = "counts"
     kind: ClassVar[str] = "count"
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"drift": DRIFTS}
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
+        **dict.fromkeys(("level_discount", "dispersion_discount"), (0.0, 1.0)),
+        **dict.fromkeys(("drift_discount", "profile_discount"), (0.5, 1.0)),
+        **dict.fromkeys(
+            ("profile_weight", "dispersion_weight", "dispersion_blocks", "clip_sd", "clip_events", "outbreak_events"), (0.0, 1e6)
+        ),
+        **dict.fromkeys(("onset_events", "onset_sd"), (0.1, 100.0)),
+        **dict.fromkeys(("flag_p", "flag_weight"), (0.0, 1.0)),
+        **dict.fromkeys(("accept_blocks", "blocks_min"), (0.0, 1e4)),
+    }
     defaults: ClassVar[Mapping[str, Any]] = {
         "level_discount": 0.0,  # a block; 0: .99 for blocks up to a day, .998 for longer ones
         "drift_discount": 0.9995,  # slope and season
@@ -50,7 +60,6 @@ class Counts:
         "dispersion_blocks": 4.0,  # blocks learned before dispersion is
         "onset_events": 3.0,  # an outbreak worth telling adds so many events a day
         "onset_sd": 3.0,  # ... and so many standard deviations of a day's count
-        "onset_days": 1.0,  # memory of how it began
         "clip_sd": 4.0,  # deviations are cut so many standard deviations above the mean
         "clip_events": 5.0,  # ... and so many events
         "outbreak_events": 5.0,  # off the mark over about a day, and surprising: an outbreak, and no dispersion
@@ -94,10 +103,11 @@ class Counts:
             Clip(params["clip_sd"], params["clip_events"]),
             params["outbreak_events"],
         )
-        self._onset = Onset(self._size, params["onset_days"] * DAY_S / setup.window_s)
+        self._onset = Onset(self._size, DAY_S / setup.window_s)
         self._daily = daily
         self._onset_events, self._onset_sd = params["onset_events"], params["onset_sd"]
         self._drift = Drift(params["drift"], self._size)
+        self._day = max(i for i, d in enumerate(setup.durations) if i == 0 or d * setup.window_s <= DAY_S)  # the longest of a day or less
         self._at = -1  # block that self._now predicts
         self._last = -1  # window learned last
         self._seen = np.zeros(self._size, np.int32)  # blocks learned
@@ -160,10 +170,13 @@ class Counts:
 
     def amend(self, windows_ago: int, row: int, n: float) -> bool:
         """Late events are added to the durations that still reach back to them."""
-        prediction, one = self._now, np.array([row])
-        mean = prediction["rate"][one] / self.block
-        self._onset.amend(windows_ago, row, n * float(gain(np.ones(1), mean, *self._added(prediction, one))[0]))
-        return self._rings.amend(windows_ago, row, n)
+        before, mean = self._rings.at(windows_ago, row)
+        reached = self._rings.amend(windows_ago, row, n)
+        if reached and self._daily and mean > 0:
+            either = np.maximum(np.array([before, before + n]), 0.0)
+            each = gain(either, np.full(2, mean), *self._added(self._now, np.array([row, row])))
+            self._onset.amend(windows_ago, row, float(each[1] - each[0]))
+        return reached
 
     def snapshot(self) -> State:
         """Copies of all arrays; the scalars as arrays of one."""
@@ -213,15 +226,18 @@ class Counts:
         return np.asarray(np.where(observed.present[rows], prediction["rate"][rows] * weight / self.block, 0.0))
 
     def _onset_p(self, window: Window, observed: Observed, rows: Ints, ahead: Sequence[tuple[Window, Observed]]) -> Floats:
-        """(R,) 1 for series that alarm at less as well: what began is looked for upwards."""
+        """(R,) NaN for series that alarm at less as well: what began is looked for upwards."""
         s = self._onset.s[rows].astype(float)
         for at, seen in (*ahead, (window, observed)):
             mean = self._mean(at, rows, seen)
             s = self._onset.after(s, np.where(mean > 0, seen.n[rows], 0.0), mean, *self._added(self._for(at), rows))
-        return np.asarray(np.where(self._up[rows] & observed.present[rows], self._onset.p_value(s), 1.0))
+            s = np.where(self._for(at)["ready"][rows], s, 0.0)
+        phi = self._for(window)["phi"][rows]
+        p = np.where(observed.present[rows], self._onset.p_value(s, phi[:, 0] / phi[:, self._day]), 1.0)
+        return np.asarray(np.where(self._up[rows], p, np.nan))
 
     def _added(self, prediction: State, rows: Ints) -> tuple[Floats, Floats]:
-        """What an outbreak worth telling adds to a window, and the dispersion of a day's count, with what is not known of its mean."""
+        """What an outbreak worth telling adds to a window, and the dispersion of one, with what is not known of a day's mean."""
         day = prediction["rate"][rows] * min(1.0, DAY_S / (self.block * self._setup.window_s))
         phi = prediction["phi"][rows, 0] + prediction["q"][rows] * day
         added = (self._onset_events + self._onset_sd * np.sqrt(day * phi)) * self._setup.window_s / DAY_S
@@ -238,7 +254,7 @@ class Counts:
     def _finish_block(self, year: float) -> None:
         learned = self._exposure > 0
         expected = self._now["rate"] * self._exposure
-        spread = np.sqrt(self._now["phi"][:, 0] * expected + self._now["q"] * expected * expected)
+        spread = np.sqrt(self._now["phi"][:, self._day] * expected + self._now["q"] * expected * expected)
         away = np.clip((self._events - expected) / np.maximum(spread, 1e-9), -MOVED_MAX, MOVED_MAX)
         self._rate.believe(self._drift.update(away, learned & (expected > 0)))
         self._rate.update(self._events, self._exposure.astype(float), self._now["phi"][:, 0].astype(float), year, self._flagged)

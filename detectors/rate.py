@@ -19,6 +19,9 @@ _PRIOR_SEASON_VAR = 0.1
 _POOL_SERIES_MIN = 5  # known series from which a pool says what a new one of it is like
 _POOL_VAR = (0.05, 4.0)  # bounds of the relative variance of a pool's rates
 _LEVEL_VAR_MAX = 4.0
+_BLOCK_VAR = (
+    0.0025  # of what a block's rate is by itself, about its trend: however much is counted in one block, it says no more than 400 events
+)
 _MOVED_VAR = 0.25  # of the log level, once it is known to have moved: it may be half or double
 _LOG_RATE_MIN = -16.0
 _LOG_RATE_MAX = 36.0  # thousands of times what a cell can hold; keeps whatever is fed finite
@@ -66,7 +69,7 @@ class Rate:
         doubted = flagged & (self._flagged_for <= self._accept_blocks) & (np.abs(events - expected) > _ODD_MIN)
         spread = np.sqrt(phi * expected + q * expected * expected)
         taken = np.where(doubted, np.clip(events, expected - _CLIP_SD * spread, expected + 1.0 + _CLIP_SD * spread), events)
-        weight = np.where(doubted, self._flag_weight, 1.0) / phi
+        weight = np.where(doubted, self._flag_weight, 1.0) / (phi + _BLOCK_VAR * expected)
         shape = 1.0 / q
         shape_after = shape + np.maximum(taken, 0.0) * weight
         rate_after = shape / np.exp(f) + exposure * weight

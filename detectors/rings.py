@@ -79,6 +79,13 @@ class Rings:
         self._seen[self._at], self._due[self._at] = counts, means
         self._at = (self._at + 1) % self._length
 
+    def at(self, windows_ago: int, row: int) -> tuple[float, float]:
+        """What was seen and expected of a series ``windows_ago`` >= 1; zeros where that is out of reach."""
+        if windows_ago > self._length:
+            return 0.0, 0.0
+        at = (self._at - windows_ago) % self._length
+        return float(unpack_counts(self._seen[at, row : row + 1])[0]), float(unpack_means(self._due[at, row : row + 1])[0])
+
     def amend(self, windows_ago: int, row: int, n: float) -> bool:
         """Add late events; False when no duration reaches back so far."""
         assert windows_ago >= 1, windows_ago

@@ -3,6 +3,7 @@
 tocsin bench intake --json      records a second through all of intake, and through a bare JSON decoder
 tocsin bench assess --json      series-windows a second of the counts bank, of the same tail asked for one series at a time, and of river
 tocsin bench fuzz --json        records bent out of shape, through intake: none stops it, each is accounted for
+tocsin bench fanout --json      how soon an alert reaches a thousand readers of the feed, some of them stuck
 tocsin bench accuracy --json    outbreaks found at a fixed rate of false alarms, and by detectors of others
 
 And what the Kafka shell does on a real broker and a real ClickHouse server, which the bench starts:
@@ -146,6 +147,21 @@ def fuzz(
     from load_tests.fuzz import run
 
     _finish(run(records, seed), json=json)
+
+
+@app.command(epilog="Example: tocsin bench fanout --readers 1000 --stuck 10 --json")
+def fanout(
+    json: Json = False,
+    readers: Annotated[int, typer.Option(min=2, max=1_000, help="Open streams, the stuck ones among them.")] = 1_000,
+    stuck: Annotated[int, typer.Option(min=0, max=100, help="Readers that have stopped reading.")] = 10,
+    events: Annotated[int, typer.Option(min=1, max=10_000, help="Alerts, four a second.")] = 400,
+) -> None:
+    """How soon an alert reaches a thousand readers of the feed, some of them stuck; status 1: one had not all, or waited a second."""
+    from load_tests.fanout import run
+
+    if stuck >= readers:
+        raise typer.BadParameter(f"{stuck} of {readers} leaves nobody who reads; give fewer to --stuck")
+    _finish(run(readers=readers, stuck=stuck, events=events), json=json)
 
 
 @app.command(name="end-to-end", epilog="Example: tocsin bench end-to-end --records 1000000 --kill 3 --json")

@@ -16,7 +16,7 @@ from streams.core.incidents import Incident, Relations, Series, Track, leading_f
 from streams.core.lifecycle import FINAL, NEXT, RANK, TRANSITION_REASONS, Case, Limits, Step, clears_words
 from streams.core.muting import Silence, ended, muted_by
 from streams.core.whereabouts import whereabouts
-from streams.model import Alert, Command, Finding, Outcome, Transition
+from streams.model import DAY_S, Alert, Command, Finding, Outcome, Transition
 from streams.settings import City
 
 PAST_PER_ALERT = 4
@@ -70,6 +70,8 @@ class Touch(Struct):
     raising: bool = False
     joined: bool = False
     fresh_s: float = 0.0
+    excess: float = 0.0  # of series that were part of it before
+    joined_excess: float = 0.0  # of series that have become part of it: a city counts more than its street, which is no growth
     goes_on: bool = False  # a series that raises has more than is usual in this very window
 
 
@@ -87,6 +89,7 @@ class Alerts:
     def __init__(self, city: City, memory: Memory) -> None:
         self.city, self.relations = city, Relations(city)
         self.stretch = _stretch(city)
+        self._counted = frozenset(s.name for s in city.signals if s.kind == "count" and s.direction == "up")
         self.book = Book(memory.open, memory.past)
         self._memory = memory
 
@@ -128,11 +131,18 @@ class Alerts:
         if touch is None:
             touch = touched[incident.id] = Touch()
             incident.beyond = 0
+        before = series in incident.tracks
         taken = self.book.take(incident, finding, at_s, limits, self.relations)
         touch.found[series] = taken.hot
         raising = taken.hot and finding.recurrence_s >= limits.raise_s
         touch.raising |= raising
-        touch.goes_on |= raising and min(finding.evidence, key=lambda e: e.duration_s).p < GOES_ON_P
+        if finding.signal in self._counted and taken.hot:
+            day = (e.observed - e.expected for e in finding.evidence if e.duration_s <= DAY_S)
+            most = max(day, default=0.0)
+            touch.excess = max(touch.excess, most if before else 0.0)
+            touch.joined_excess = max(touch.joined_excess, 0.0 if before else most)
+        shortest = min(finding.evidence, key=lambda e: e.duration_s, default=None)
+        touch.goes_on |= raising and shortest is not None and shortest.p < GOES_ON_P
         touch.joined |= taken.grown
         touch.fresh_s = max(touch.fresh_s, finding.fresh_recurrence_s)
 
@@ -141,18 +151,21 @@ class Alerts:
         reference_s = incident.compare(at_s)
         step = rule(self._case(incident, touch, at_s, reference_s), self.limits)
         if touch.found:
-            incident.remember(at_s, touch.fresh_s)
+            incident.remember(at_s, touch.fresh_s, max(touch.excess, touch.joined_excess))
+            incident.told_excess = max(incident.told_excess, touch.joined_excess)
             incident.updated_s = at_s
             out.changed[incident.id] = incident
         if incident.state == "none":
             incident.initial_risk = incident.leading().risk
-        elif step.notify:
+        elif step.notify and step.reason != "repeated":
             incident.worse_s = at_s
         if step.notify:
             self._memory.budget.count()
-            incident.reference_s = max(reference_s, touch.fresh_s)
             incident.told_s = at_s
-        if step.notify or touch.joined:
+            if step.reason != "repeated":  # a reminder is no news: what grows is still told by what it was
+                incident.reference_s = max(reference_s, touch.fresh_s)
+                incident.told_excess = max(incident.told_excess, touch.excess)
+        if (step.notify and step.reason != "repeated") or touch.joined:
             incident.raised_s = max(incident.raised_s, at_s)
         incident.held |= step.reason == "flapping_held"
         if step.reason in TRANSITION_REASONS:
@@ -227,6 +240,7 @@ class Alerts:
         for incident in [i for i in self.in_order() if i.muted_by and of(i)]:
             was, incident.muted_by = incident.muted_by, self._muter(incident)
             if not incident.muted_by:
+                incident.told_s = at_s
                 self.say(incident, Step(incident.state, ended(was, self._memory.silences), True), at_s, out, unmuted=was)
 
     def _end(self, incident: Incident) -> None:
@@ -253,8 +267,10 @@ class Alerts:
             reference_s=reference_s,
             worse_s=incident.worse_s,
             told_ago_s=now_s - incident.told_s,
-            taken_on=bool(incident.owner),
+            taken_on=bool(incident.owner or incident.muted_by),
             goes_on=touch.goes_on,
+            excess=touch.excess,
+            told_excess=incident.told_excess,
             slow=any(track.slow for track in tracks),
             flapping=self.book.flapping(incident, now_s),
             held=incident.held,

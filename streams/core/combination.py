@@ -30,13 +30,17 @@ SCALES = (1.0, 1.5, 2.2, 3.2, 4.5, 6.5)
 STEP = 0.25  # decades
 DECADES = 12.0
 """Beyond so many decades the factor no longer changes."""
-ONSET_SHARE = 0.5
-"""Of the false alarms, what the sequential test may use up; the durations have the rest."""
+ONSET_SHARE = 0.8
+"""Of the false alarms, what the sequential test may use up; the durations, the short ones of which look anew at every window, have the rest."""
 
 
 def with_onset(p: Floats, onset: Floats) -> Floats:
-    """(R,) of the durations together and of the sequential test: their harmonic mean by shares (Wilson 2019), near the less of ``p`` over its share."""
-    return np.asarray(1.0 / ((1.0 - ONSET_SHARE) / np.maximum(p, P_MIN) + ONSET_SHARE / np.maximum(onset, P_MIN)))
+    """(R,) of the durations together and of the sequential test: their harmonic mean by shares (Wilson 2019), near the less of ``p`` over its share.
+
+    ``p`` alone where ``onset`` is NaN: there it is not looked for.
+    """
+    both = np.asarray(1.0 / ((1.0 - ONSET_SHARE) / np.maximum(p, P_MIN) + ONSET_SHARE / np.maximum(onset, P_MIN)))
+    return np.where(np.isnan(onset), p, both)
 
 
 class Combination:

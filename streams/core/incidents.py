@@ -65,6 +65,8 @@ class Incident(Struct):
     worse_s: int | None = None
     reference_s: float = 0.0  # what was last said, lowered to the greatest of the last 24 h as that falls
     peaks: dict[int, float] = {}  # hour -> greatest fresh recurrence interval; 24 h of them
+    excesses: dict[int, float] = {}  # hour -> most events above what was expected, over a day at most; 24 h of them
+    told_excess: float = 0.0  # that of when somebody was last told, or less if there was less for a day
     held: bool = False
     muted_by: str = ""
     owner: str = ""
@@ -78,12 +80,15 @@ class Incident(Struct):
         """The reference for getting worse, from what was seen before this moment."""
         self.peaks = {hour: fresh_s for hour, fresh_s in self.peaks.items() if hour * HOUR_S > now_s - DAY_S - HOUR_S}
         self.reference_s = min(self.reference_s, max(self.peaks.values(), default=0.0))
+        self.excesses = {hour: n for hour, n in self.excesses.items() if hour * HOUR_S > now_s - DAY_S - HOUR_S}
+        self.told_excess = min(self.told_excess, max(self.excesses.values(), default=0.0))
         return self.reference_s
 
-    def remember(self, now_s: int, fresh_s: float) -> None:
-        """Keep the greatest fresh recurrence interval of this hour."""
+    def remember(self, now_s: int, fresh_s: float, excess: float) -> None:
+        """Keep the greatest fresh recurrence interval and the greatest excess of this hour."""
         hour = now_s // HOUR_S
         self.peaks[hour] = max(fresh_s, self.peaks.get(hour, 0.0))
+        self.excesses[hour] = max(excess, self.excesses.get(hour, 0.0))
 
     def alert(self, place: str, why: str, clears: str) -> Alert:
         """What people see of it; ``place``: the area it is said to be in, ``why``: the sentence of that place."""

@@ -70,6 +70,8 @@ RANK: dict[Band, int] = {"grey": 0, **{band: i for i, band in enumerate(BANDS)}}
 FLAP_HOLD_FACTOR = 2
 SLOW_HOLD_S = DAY_S
 """Least hold time of an alert over long durations: those speak only when something comes in, so a quiet night is not calm yet."""
+GROWN, GROWN_MIN = 3.0, 5.0
+"""Times as many events above what was expected as when somebody was told, or as this many."""
 WORSE_CEILING_S = 1e12
 """Recurrence intervals beyond it (30,000 years) are not told apart: nobody needs to hear that it grew again."""
 
@@ -106,6 +108,8 @@ class Case(Struct, frozen=True):
     fresh_s: float = 0.0  # greatest fresh recurrence interval in this window
     reference_s: float = 0.0  # what it is compared with; see incidents.Incident.reference_s
     worse_s: int | None = None  # when it last got worse
+    excess: float = 0.0  # most events above what was expected in this window, over a day at most
+    told_excess: float = 0.0  # what it is compared with; see incidents.Incident.told_excess
     told_ago_s: int = 0  # since people were last told
     taken_on: bool = False  # somebody has
     goes_on: bool = False  # one of its series that raise has more than is usual in this very window
@@ -157,13 +161,17 @@ def at_window(case: Case, limits: Limits) -> Step:
 
 
 def got_worse(case: Case, limits: Limits) -> bool:
-    """Whether it is materially worse than what was said: a higher band; or ``worse_ratio`` times rarer, said at most once an hour."""
+    """Whether it is materially worse than what was said: a higher band; or, said at most once an hour, ``worse_ratio`` times rarer, or ``GROWN``
+    times as much. What is red and beyond all chance with five calls has no other way to say that now there are five hundred.
+    """
     if RANK[case.band] > RANK[case.said_band]:
         return True
     if case.worse_s is not None and case.now_s - case.worse_s < HOUR_S:
         return False
     fresh_s = min(case.fresh_s, max(WORSE_CEILING_S, limits.worse_ratio * limits.raise_s))
-    return fresh_s >= max(limits.raise_s, limits.worse_ratio * case.reference_s)
+    if fresh_s >= max(limits.raise_s, limits.worse_ratio * case.reference_s):
+        return True
+    return fresh_s >= limits.raise_s and case.excess >= GROWN * max(case.told_excess, GROWN_MIN)
 
 
 def hold_s(case: Case, limits: Limits, *, flapping: bool) -> int:

@@ -84,7 +84,8 @@ def summarise(city: City, played: Played, told: Told, expected: Iterable[Expecte
     judged = max(0.0, (played.end_s - warm_s) / DAY_S)
     warm = [step for step in told.steps if step.at_s >= warm_s]
     incidents = {step.alert_id for step in warm}
-    caught, missed = judge(city, warm, told.areas, [event for event in expected if event.start_s >= warm_s])
+    news = [step for step in warm if step.reason != "repeated"]  # a reminder catches nothing
+    caught, missed = judge(city, news, told.areas, [event for event in expected if event.start_s >= warm_s])
     return Summary(
         city=city.name,
         events=played.events,

@@ -206,3 +206,20 @@ def test_what_a_drift_detector_was_told_is_part_of_a_snapshot() -> None:
         first.learn(window(i), observed, a.p.min(axis=1))
         second.learn(window(i), observed, b.p.min(axis=1))
     assert (first.snapshot()["drift.number"] == second.snapshot()["drift.number"]).all()
+
+
+@pytest.mark.parametrize(("weekend", "first_day"), [(0.5, 0), (0.8, 2), (1.0, 4)])
+def test_the_baseline_of_busy_series_stays_where_they_are(weekend: float, first_day: int) -> None:
+    means = np.array([3.0, 100.0, 3000.0])
+    bank, random = Counts(setup(size=3)), np.random.default_rng(6)
+    seen_due = np.zeros((2, 3))
+    for i in range(first_day * 24, (first_day + 84) * 24):
+        now = window(i)
+        observed = seen(random.poisson(means * (weekend if now.weekday >= 5 else (7.0 - 2.0 * weekend) / 5.0)))
+        verdict = bank.score(now, observed)
+        bank.learn(now, observed, verdict.p.min(axis=1))
+        seen_due += verdict.observed[:, 0], verdict.expected[:, 0]
+        if (i + 1) % (7 * 24) == 0:
+            ratio = seen_due[1] / seen_due[0]
+            assert i < (first_day + 42) * 24 or (np.abs(ratio - 1.0) < 0.12).all(), (i // 24, ratio)
+            seen_due[:] = 0.0

@@ -9,7 +9,7 @@ from detectors.onset import S_MAX, Onset, gain
 DAY = 24
 
 
-def played(counts: np.ndarray, mean: float, phi: float, memory: float = DAY) -> np.ndarray:
+def played(counts: np.ndarray, mean: float, phi: float, memory: float = DAY, alone: float = 1.0) -> np.ndarray:
     """p-values (T, S) of hourly counts."""
     size = counts.shape[1]
     onset, s = Onset(size, memory), np.zeros(size)
@@ -17,7 +17,7 @@ def played(counts: np.ndarray, mean: float, phi: float, memory: float = DAY) -> 
     out = np.ones(counts.shape)
     for t, row in enumerate(counts):
         s = onset.after(s, row, np.full(size, mean), added, np.full(size, phi))
-        out[t] = onset.p_value(s)
+        out[t] = onset.p_value(s, np.full(size, alone))
     return out
 
 
@@ -38,6 +38,16 @@ def test_without_an_outbreak_a_p_value_is_hardly_ever_too_small(mean: float, phi
     p = played(drawn(mean, phi, (2000, 500)), mean, phi)[200:]
     for level in (1e-2, 1e-3):
         assert 0.1 < (p <= level).mean() / level < 1.2
+
+
+def test_clusters_that_reach_over_windows_are_allowed_for() -> None:
+    rng = np.random.default_rng(4)
+    counts = np.zeros((3_000, 400))
+    for t, column in np.argwhere(rng.random(counts.shape) < 0.01).tolist():  # three reports within six hours
+        np.add.at(counts[:, column], np.minimum(t + rng.integers(0, 6, 3), len(counts) - 1), 1.0)
+    blind, fair = (played(counts, 0.03, 1.15, alone=alone)[200:] for alone in (1.0, 1.15 / 2.6))
+    assert (blind <= 1e-3).mean() > 10e-3
+    assert (fair <= 1e-3).mean() < 0.3 * (blind <= 1e-3).mean()
 
 
 def test_what_begins_between_two_durations_is_seen_as_well_as_what_fills_one() -> None:
