@@ -48,9 +48,7 @@ def check_p_values(make: Make) -> None:
     p = np.stack(chosen)
     for d, duration in enumerate((*world.setup.durations, 24)):
         said = p[:, :, d][np.isfinite(p[:, :, d])]
-        if not len(said):
-            continue  # what began is not looked for
-        for a in (0.1, 0.01, 0.001):
+        for a in (0.1, 0.01, 0.001) if len(said) else ():  # what began may not be looked for
             share = float((said <= a).mean())
             most = a * (1.0 + TOLERANCE) + 4.0 * (a * duration / len(said)) ** 0.5
             _require(share <= most, make, f"P(p <= {a}) is {share:.5f} on its null over {duration} windows; at most {most:.5f} is allowed")
@@ -67,8 +65,8 @@ def check_verdicts(make: Make) -> None:
         _require(verdict.ready.shape == shape[:1] and verdict.ready.dtype == bool, make, "gives ready in another form than one bool a row")
         _require(bool(np.array_equal(verdict.rows, np.arange(shape[0]))), make, "does not give all rows when asked for all")
         _require(bool(((verdict.p > 0) & (verdict.p <= 1)).all()), make, "gives a p-value outside (0, 1]")
-        onset = np.nan_to_num(_onset(verdict), nan=1.0)
-        _require(bool(((onset > 0) & (onset <= 1)).all()), make, "gives a p-value of what began outside (0, 1]")
+        began = np.nan_to_num(_onset(verdict), nan=1.0)
+        _require(bool(((began > 0) & (began <= 1)).all()), make, "gives a p-value of what began outside (0, 1]")
         finite = np.isfinite(verdict.observed) & np.isfinite(verdict.expected)
         _require(bool(finite.all()), make, "gives an observed or expected value that is not finite")
         _require(not (verdict.lower > verdict.upper).any(), make, "gives an interval whose lower end is above its upper end")
@@ -363,9 +361,8 @@ def _two_more(values: Floats) -> Floats:
 
 
 def _columns(verdict: Verdict) -> Sequence[Floats | Ints | Bools]:
-    named = np.zeros(len(verdict.rows), bool) if verdict.new_level is None else verdict.new_level
-    bounds = verdict.observed, verdict.expected, verdict.lower, verdict.upper
-    return verdict.rows, *bounds, verdict.p, verdict.ready, named, _onset(verdict)
+    named = verdict.ready if verdict.new_level is None else verdict.new_level
+    return verdict.rows, verdict.observed, verdict.expected, verdict.lower, verdict.upper, verdict.p, verdict.ready, named, _onset(verdict)
 
 
 def _onset(verdict: Verdict) -> Floats:

@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
+from load_tests import fanout_server
+
 EVERY_S = 0.25
 WARM_S = 3.0  # for the readers to come
 LATE_S = 15.0  # waited for what is still on its way
@@ -91,7 +93,7 @@ class Server:
     """The process that serves, and what it says."""
 
     def __init__(self, events: int) -> None:
-        command = (sys.executable, "-m", "load_tests.fanout_server", str(events), str(EVERY_S), str(WARM_S))
+        command = (sys.executable, "-c", f"from {fanout_server.__name__} import serve; serve({events}, {EVERY_S}, {WARM_S})")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()

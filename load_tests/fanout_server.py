@@ -42,7 +42,3 @@ def serve(events: int, every_s: float, warm_s: float) -> None:
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    serve(int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]))

@@ -108,7 +108,6 @@ BANS: tuple[Ban, ...] = (
 
 NOT_IMPORTED: dict[str, str] = {
     "detectors/checks.py": "the contract suite of detectors, for tests here and in packages that bring one",
-    "sinks/checks.py": "the contract suite of sinks, likewise",
 }
 """Modules nobody imports and that are no entry point of pyproject.toml, each with its reason."""
 
