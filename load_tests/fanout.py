@@ -56,12 +56,13 @@ class Readers:
     def __init__(self, url: str) -> None:
         self._host, _, port = url.removeprefix("http://").partition(":")
         self._port = int(port)
+        self._request = f"GET /api/stream HTTP/1.1\r\nHost: {self._host}:{port}\r\nAccept: text/event-stream\r\n\r\n".encode()
         self.seen: dict[int, list[float]] = {}
 
     async def read(self) -> None:
         """One reader, until the server ends it."""
         reader, writer = await asyncio.open_connection(self._host, self._port)
-        writer.write(f"GET /api/stream HTTP/1.1\r\nHost: {self._host}:{self._port}\r\nAccept: text/event-stream\r\n\r\n".encode())
+        writer.write(self._request)
         had, rest = 0, b""
         try:
             while data := await reader.read(65_536):
@@ -81,7 +82,7 @@ class Readers:
         plain.setblocking(False)
         await asyncio.get_running_loop().sock_connect(plain, (self._host, self._port))
         _, writer = await asyncio.open_connection(sock=plain, limit=STUCK_BYTES)
-        writer.write(f"GET /api/stream HTTP/1.1\r\nHost: {self._host}:{self._port}\r\nAccept: text/event-stream\r\n\r\n".encode())
+        writer.write(self._request)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         try:
             await asyncio.Event().wait()

@@ -96,21 +96,19 @@ class Account:
         self.examples: list[str] = []
 
     def take(self, machine: Intake, source: str, raws: list[Raw]) -> None:
-        """Records of one source; one that crashes intake is passed over, and those after it are taken."""
-        while raws:
-            try:
-                folded = machine.apply(source, 0, raws)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
-                self._crashed(machine, source, raws, error)
-                return
-            raws = []
-            for counts in folded.counts:
-                if not counts.rollup:
-                    cells = unpack(counts)
-                    beats = [signal.startswith("feed.") for signal in counts.signals]
-                    self.counted += int(sum(n for n, signal in zip(cells.n.tolist(), cells.signal.tolist(), strict=True) if beats[signal]))
-                    self.verdicts["duplicate"] += sum(note.n for note in counts.quality if note.reason == "duplicate")
-            self.verdicts.update(rejected.reason for rejected in folded.rejected)
+        """Records of one source. Where one crashes intake, what its batch did is not known, and the rest of it is unaccounted for."""
+        try:
+            folded = machine.apply(source, 0, raws)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
+            self._crashed(machine, source, raws, error)
+            return
+        for counts in folded.counts:
+            if not counts.rollup:
+                cells = unpack(counts)
+                beats = [signal.startswith("feed.") for signal in counts.signals]
+                self.counted += int(sum(n for n, signal in zip(cells.n.tolist(), cells.signal.tolist(), strict=True) if beats[signal]))
+                self.verdicts["duplicate"] += sum(note.n for note in counts.quality if note.reason == "duplicate")
+        self.verdicts.update(rejected.reason for rejected in folded.rejected)
 
     def report(self, number: int) -> Fuzzed:
         """At the end."""
