@@ -17,13 +17,14 @@ STRONGEST = 20
 class Caught(TypedDict):
     """An event and the first notification on its group of signals, in hours from its first midnight; None: none.
 
-    Reminders of an alert that was there before do not count, but where they are asked for.
+    Reminders of an alert that was open before count as they do for the budget, but where news is asked for.
     """
 
     event: str
     delay_h: float | None  # at the city or a district
     delay_anywhere_h: float | None
-    delay_reminded_h: float | None  # the first notification or reminder, at the city or a district
+    delay_news_h: float | None  # without reminders, at the city or a district
+    delay_news_anywhere_h: float | None
     area: str
     said: str
 
@@ -73,18 +74,22 @@ def report() -> BostonReport:
 
 def _caught(year: Year, told: list[Transition], event: Expected) -> Caught:
     level = {area.code: area.level for area in year.city.areas}
-    every = [step for step in told if _is_of(year, step, event)]
-    mine = [step for step in every if step.reason != "repeated"]
+    mine = [step for step in told if _is_of(year, step, event)]
     wide = [step for step in mine if level[step.area] <= year.city.shard_level]
     first = next(iter(wide or mine), None)
     return Caught(
         event=event.event,
         delay_h=_hours(wide, event),
         delay_anywhere_h=_hours(mine, event),
-        delay_reminded_h=_hours([step for step in every if level[step.area] <= year.city.shard_level], event),
+        delay_news_h=_hours(_news(wide), event),
+        delay_news_anywhere_h=_hours(_news(mine), event),
         area=first.area if first is not None else "",
         said=first.why if first is not None else "",
     )
+
+
+def _news(steps: list[Transition]) -> list[Transition]:
+    return [step for step in steps if step.reason != "repeated"]
 
 
 def _hours(steps: list[Transition], event: Expected) -> float | None:

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from streams.core.book import Book, Past
 from streams.core.budget import Budget
 from streams.core.early import Early
+from streams.core.growth import Growth, Told, Touched
 from streams.core.incidents import Incident, Relations, Series, Track, leading_first, opened
 from streams.core.lifecycle import FINAL, NEXT, RANK, TRANSITION_REASONS, Case, Limits, Step, clears_words
 from streams.core.muting import Silence, ended, muted_by
@@ -69,9 +70,7 @@ class Touch(Struct):
     found: dict[Series, bool] = {}  # series with a finding: whether it is not calm
     raising: bool = False
     joined: bool = False
-    fresh_s: float = 0.0
-    excess: float = 0.0  # of series that were part of it before
-    joined_excess: float = 0.0  # of series that have become part of it: a city counts more than its street, which is no growth
+    signals: dict[str, Touched] = {}
     goes_on: bool = False  # a series that raises has more than is usual in this very window
 
 
@@ -136,23 +135,27 @@ class Alerts:
         touch.found[series] = taken.hot
         raising = taken.hot and finding.recurrence_s >= limits.raise_s
         touch.raising |= raising
+        heard = touch.signals.setdefault(finding.signal, Touched())
+        heard.fresh_s = max(heard.fresh_s, finding.fresh_recurrence_s)
         if finding.signal in self._counted and taken.hot:
             day = (e.observed - e.expected for e in finding.evidence if e.duration_s <= DAY_S)
             most = max(day, default=0.0)
-            touch.excess = max(touch.excess, most if before else 0.0)
-            touch.joined_excess = max(touch.joined_excess, 0.0 if before else most)
+            heard.excess = max(heard.excess, most if before else 0.0)
+            heard.joined_excess = max(heard.joined_excess, 0.0 if before else most)
         shortest = min(finding.evidence, key=lambda e: e.duration_s, default=None)
         touch.goes_on |= raising and shortest is not None and shortest.p < GOES_ON_P
         touch.joined |= taken.grown
-        touch.fresh_s = max(touch.fresh_s, finding.fresh_recurrence_s)
 
     def step(self, rule: Callable[[Case, Limits], Step], incident: Incident, touch: Touch, at_s: int, out: Out) -> None:
         """One alert's next state by a rule of ``lifecycle``; says so if anything is new."""
-        reference_s = incident.compare(at_s)
-        step = rule(self._case(incident, touch, at_s, reference_s), self.limits)
+        for told in incident.told.values():
+            told.age(at_s)
+        step = rule(self._case(incident, touch, at_s), self.limits)
         if touch.found:
-            incident.remember(at_s, touch.fresh_s, max(touch.excess, touch.joined_excess))
-            incident.told_excess = max(incident.told_excess, touch.joined_excess)
+            for signal, heard in touch.signals.items():
+                if signal not in incident.told:  # that it has become part is told by the alert it is part of; what it grows to is news
+                    incident.told[signal] = Told(heard.fresh_s)
+                incident.told[signal].see(at_s, heard)
             incident.updated_s = at_s
             out.changed[incident.id] = incident
         if incident.state == "none":
@@ -163,8 +166,8 @@ class Alerts:
             self._memory.budget.count()
             incident.told_s = at_s
             if step.reason != "repeated":  # a reminder is no news: what grows is still told by what it was
-                incident.reference_s = max(reference_s, touch.fresh_s)
-                incident.told_excess = max(incident.told_excess, touch.excess)
+                for signal, heard in touch.signals.items():
+                    incident.told[signal].tell(heard)
         if (step.notify and step.reason != "repeated") or touch.joined:
             incident.raised_s = max(incident.raised_s, at_s)
         incident.held |= step.reason == "flapping_held"
@@ -223,7 +226,7 @@ class Alerts:
 
     def view(self, incident: Incident) -> Alert:
         """What people see of it now."""
-        case = self._case(incident, Touch(), self._memory.taken_to_s, 0.0)
+        case = self._case(incident, Touch(), self._memory.taken_to_s)
         return incident.alert(self.whereabouts(incident), self.said(incident).why, clears_words(case, self.limits, incident.due_s))
 
     def said(self, incident: Incident) -> Track:
@@ -251,7 +254,7 @@ class Alerts:
         others = self.book.above(incident.area, self.relations)
         return muted_by(incident, self._memory.silences.values(), others, self.relations, self._memory.taken_to_s)
 
-    def _case(self, incident: Incident, touch: Touch, now_s: int, reference_s: float) -> Case:
+    def _case(self, incident: Incident, touch: Touch, now_s: int) -> Case:
         tracks = incident.tracks.values()
         return Case(
             state=incident.state,
@@ -263,18 +266,19 @@ class Alerts:
             partly_dark=any(track.dark for track in tracks),
             band=incident.leading().band,
             said_band=incident.said_band,
-            fresh_s=touch.fresh_s,
-            reference_s=reference_s,
+            growth=tuple(_growth(heard, incident.told[signal]) for signal, heard in touch.signals.items() if signal in incident.told),
             worse_s=incident.worse_s,
             told_ago_s=now_s - incident.told_s,
             taken_on=bool(incident.owner or incident.muted_by),
             goes_on=touch.goes_on,
-            excess=touch.excess,
-            told_excess=incident.told_excess,
             slow=any(track.slow for track in tracks),
             flapping=self.book.flapping(incident, now_s),
             held=incident.held,
         )
+
+
+def _growth(heard: Touched, told: Told) -> Growth:
+    return Growth(heard.fresh_s, told.reference_s, heard.excess, max(told.excess, heard.joined_excess))
 
 
 def _stretch(city: City) -> dict[str, float]:

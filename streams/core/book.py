@@ -13,6 +13,8 @@ from streams.model import DAY_S, Finding
 
 MEMBERS_MAX = 64
 """Series an alert keeps; the strongest stay, those beyond are counted."""
+GOES_ON_DAY_P = 0.01
+"""p-value of the longest duration up to a day below which something more than usual comes still."""
 FLAPS = 3
 FLAP_SPAN_S = 7 * DAY_S
 
@@ -122,7 +124,7 @@ class Book:
     def end(self, incident: Incident, at_s: int, past_max: int) -> int:
         """Put an incident away, remembering its series. Returns how many older ones were forgotten to stay within ``past_max``."""
         self.drop(incident)
-        resolved_s = max(incident.peaks.values(), default=0.0) if incident.reason == "resolved" else 0.0
+        resolved_s = incident.peak_s if incident.reason == "resolved" else 0.0
         for series, track in incident.tracks.items():
             before = self._past.pop(series, None)
             calmed_s = before.calmed_s if before else ()
@@ -194,7 +196,7 @@ def _renew(incident: Incident, series: Series, finding: Finding, at_s: int, limi
     known = incident.tracks.get(series)
     fresh_s = finding.fresh_recurrence_s
     slow = fresh_s < limits.clear_s if known is None else known.slow and fresh_s < limits.raise_s
-    hot = (finding.recurrence_s if slow else fresh_s) >= limits.clear_s
+    hot = (finding.recurrence_s if slow else fresh_s) >= limits.clear_s or _goes_on(finding, limits)
     if known is None or finding.window_end_s >= known.window_end_s:
         incident.tracks[series] = Track(
             shard=finding.shard,
@@ -214,3 +216,9 @@ def _renew(incident: Incident, series: Series, finding: Finding, at_s: int, limi
     if hot:
         incident.tracks[series].calm_s = 0
     return hot
+
+
+def _goes_on(finding: Finding, limits: Limits) -> bool:
+    """Whether what raises by a long memory still comes in: more in the last day than is usual. Nobody would call that calm."""
+    day = max((e for e in finding.evidence if e.duration_s <= DAY_S), key=lambda e: e.duration_s, default=None)
+    return finding.recurrence_s >= limits.raise_s and day is not None and day.p < GOES_ON_DAY_P

@@ -5,7 +5,7 @@ That is too strict where counts are sparse and discrete and where incidents fold
 enough where reports come in bursts that no calibration knows yet. So a slow controller moves it, once a day of event
 time, with what it has seen until then and nothing else:
 
-    rate      <- average over about two weeks of the notifications of a day, each day at most three budgets
+    rate      <- average over about two weeks of the notifications of a day, each day at most three budgets or two notifications
     threshold <- threshold * exp(eta * (rate / budget - 1))
 
 A storm must not raise the bar for the next one: hence the cap on a day. The bar falls more slowly than it rises, since
@@ -24,7 +24,8 @@ from streams.settings import City
 ETA_UP, ETA_DOWN = 0.08, 0.02
 MEMORY_DAYS = 14.0
 """With ``ETA_UP`` it makes a second-order loop with a damping of 0.5: a factor of ten takes about a month."""
-WINSOR = 3.0
+WINSOR, WINSOR_MIN = 3.0, 2.0
+"""Most that a day counts: in budgets, or in notifications where that is more. One incident that gets worse once is two."""
 SPAN = 1000.0
 DAYS_AHEAD_MAX = 366
 
@@ -98,7 +99,7 @@ class Budget(Struct):
         if not self.controlled:
             return self.threshold_s
         days = max(0, (end_s - 1) // self.day_s - self.day) if self.since_s >= 0 else 0
-        rate = max(self.rate / self.per_day, WINSOR)
+        rate = max(self.rate, self._most) / self.per_day
         return max(self.threshold_s, self._bounded(self.threshold_s * math.exp(ETA_UP * (rate - 1.0) * min(days, DAYS_AHEAD_MAX))))
 
     def count(self) -> None:
@@ -106,11 +107,15 @@ class Budget(Struct):
         self.told += 1
 
     def _end_day(self) -> None:
-        self.rate += (min(self.told * DAY_S / self.day_s, WINSOR * self.per_day) - self.rate) / MEMORY_DAYS
+        self.rate += (min(self.told * DAY_S / self.day_s, self._most) - self.rate) / MEMORY_DAYS
         if not self.controlled:
             return
         error = self.rate / self.per_day - 1.0
         self.threshold_s = self._bounded(self.threshold_s * math.exp((ETA_UP if error > 0 else ETA_DOWN) * error))
+
+    @property
+    def _most(self) -> float:
+        return max(WINSOR * self.per_day, WINSOR_MIN)
 
     def _bounded(self, threshold_s: float) -> float:
         return max(self.floor_s, min(max(threshold_s, self.start_s / SPAN), self.start_s * SPAN))

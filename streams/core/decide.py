@@ -32,7 +32,7 @@ from streams.core.shard import shards_of
 from streams.model import Alert, Closed, Command, Finding, Outcome, Tick, Transition
 from streams.settings import City
 
-SNAPSHOT_VERSION = 4
+SNAPSHOT_VERSION = 5
 APPLIED_MAX = 10_000
 
 

@@ -12,7 +12,8 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from streams.core.areas import AreaTree
-from streams.model import DAY_S, HOUR_S, Alert, Band, Evidence, Finding, Member, Signal, State
+from streams.core.growth import Told
+from streams.model import Alert, Band, Evidence, Finding, Member, Signal, State
 from streams.settings import City
 
 Series = tuple[str, str]  # area, signal
@@ -63,10 +64,7 @@ class Incident(Struct):
     initial_risk: float = 0.0
     said_band: Band = "none"
     worse_s: int | None = None
-    reference_s: float = 0.0  # what was last said, lowered to the greatest of the last 24 h as that falls
-    peaks: dict[int, float] = {}  # hour -> greatest fresh recurrence interval; 24 h of them
-    excesses: dict[int, float] = {}  # hour -> most events above what was expected, over a day at most; 24 h of them
-    told_excess: float = 0.0  # that of when somebody was last told, or less if there was less for a day
+    told: dict[str, Told] = {}  # by signal
     held: bool = False
     muted_by: str = ""
     owner: str = ""
@@ -76,19 +74,15 @@ class Incident(Struct):
         """The series with the greatest risk; equals go by area and signal."""
         return min(self.tracks.values(), key=leading_first)
 
-    def compare(self, now_s: int) -> float:
-        """The reference for getting worse, from what was seen before this moment."""
-        self.peaks = {hour: fresh_s for hour, fresh_s in self.peaks.items() if hour * HOUR_S > now_s - DAY_S - HOUR_S}
-        self.reference_s = min(self.reference_s, max(self.peaks.values(), default=0.0))
-        self.excesses = {hour: n for hour, n in self.excesses.items() if hour * HOUR_S > now_s - DAY_S - HOUR_S}
-        self.told_excess = min(self.told_excess, max(self.excesses.values(), default=0.0))
-        return self.reference_s
+    @property
+    def reference_s(self) -> float:
+        """The greatest fresh recurrence interval that people were told of."""
+        return max((told.reference_s for told in self.told.values()), default=0.0)
 
-    def remember(self, now_s: int, fresh_s: float, excess: float) -> None:
-        """Keep the greatest fresh recurrence interval and the greatest excess of this hour."""
-        hour = now_s // HOUR_S
-        self.peaks[hour] = max(fresh_s, self.peaks.get(hour, 0.0))
-        self.excesses[hour] = max(excess, self.excesses.get(hour, 0.0))
+    @property
+    def peak_s(self) -> float:
+        """The greatest fresh recurrence interval of the last 24 h."""
+        return max((peak for told in self.told.values() for peak in told.peaks.values()), default=0.0)
 
     def alert(self, place: str, why: str, clears: str) -> Alert:
         """What people see of it; ``place``: the area it is said to be in, ``why``: the sentence of that place."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from streams.core.explain import recurrence_words
+from streams.core.growth import Growth
 from streams.model import BANDS, DAY_S, HOUR_S, Band, State
 from streams.settings import Lifecycle
 
@@ -105,11 +106,8 @@ class Case(Struct, frozen=True):
     partly_dark: bool = False  # one of them has none
     band: Band = "none"
     said_band: Band = "none"  # highest band said so far
-    fresh_s: float = 0.0  # greatest fresh recurrence interval in this window
-    reference_s: float = 0.0  # what it is compared with; see incidents.Incident.reference_s
+    growth: tuple[Growth, ...] = ()  # of each signal that this window speaks of
     worse_s: int | None = None  # when it last got worse
-    excess: float = 0.0  # most events above what was expected in this window, over a day at most
-    told_excess: float = 0.0  # what it is compared with; see incidents.Incident.told_excess
     told_ago_s: int = 0  # since people were last told
     taken_on: bool = False  # somebody has
     goes_on: bool = False  # one of its series that raise has more than is usual in this very window
@@ -161,17 +159,14 @@ def at_window(case: Case, limits: Limits) -> Step:
 
 
 def got_worse(case: Case, limits: Limits) -> bool:
-    """Whether it is materially worse than what was said: a higher band; or, said at most once an hour, ``worse_ratio`` times rarer, or ``GROWN``
-    times as much. What is red and beyond all chance with five calls has no other way to say that now there are five hundred.
+    """Whether it is materially worse than what was said: a higher band; or, said at most once an hour, a signal that is ``worse_ratio`` times
+    rarer, or ``GROWN`` times as much. What is red and beyond all chance with five calls has no other way to say that now there are five hundred.
     """
     if RANK[case.band] > RANK[case.said_band]:
         return True
     if case.worse_s is not None and case.now_s - case.worse_s < HOUR_S:
         return False
-    fresh_s = min(case.fresh_s, max(WORSE_CEILING_S, limits.worse_ratio * limits.raise_s))
-    if fresh_s >= max(limits.raise_s, limits.worse_ratio * case.reference_s):
-        return True
-    return fresh_s >= limits.raise_s and case.excess >= GROWN * max(case.told_excess, GROWN_MIN)
+    return any(_grew(growth, limits) for growth in case.growth)
 
 
 def hold_s(case: Case, limits: Limits, *, flapping: bool) -> int:
@@ -200,6 +195,13 @@ def minute_words(at_s: int) -> str:
     '2015-01-29T10:00Z'
     """
     return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def _grew(growth: Growth, limits: Limits) -> bool:
+    fresh_s = min(growth.fresh_s, max(WORSE_CEILING_S, limits.worse_ratio * limits.raise_s))
+    if fresh_s >= max(limits.raise_s, limits.worse_ratio * growth.reference_s):
+        return True
+    return fresh_s >= limits.raise_s and growth.excess >= GROWN * max(growth.told_excess, GROWN_MIN)
 
 
 def _provisional(case: Case, limits: Limits) -> Step:

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from streams.core.alerts import Alerts, Memory, Out, Tally, Touch
 from streams.core.early import FINDINGS_MAX, Resolved, Shown
+from streams.core.growth import Told
 from streams.core.incidents import Incident, Series
 from streams.core.lifecycle import FINAL, RANK, TRANSITION_REASONS, Case, Step, at_early, at_window
 from streams.model import HOUR_S, Alert, Band, Finding, Transition
@@ -180,7 +181,8 @@ class Overlay:
             others = any(pending.tracks.keys() & incident.tracks.keys() for pending in self._early.pending().values())
             if not marks or (all(mark.alert != incident.id for mark in marks) and (worse or others)):
                 continue
-            incident.peaks = {end_s // HOUR_S: max(mark.fresh_s for mark in marks)}  # what the person knew of
+            known_s = max(mark.fresh_s for mark in marks)
+            incident.told = {signal: Told(peaks={end_s // HOUR_S: known_s}) for signal in incident.signals}  # what the person knew of
             self._alerts.say(incident, Step("cleared", "resolved"), end_s, Out(), actor=marks[0].actor)
             said.transitions = [other for other in said.transitions if other.alert_id != incident.id]
             del said.changed[incident.id]
@@ -298,7 +300,7 @@ class Overlay:
         out.changed |= again.changed
 
     def _resolve(self, incident: Incident, name: str, actor: str) -> None:
-        fresh_s, series = max(incident.peaks.values(), default=0.0), tuple(sorted(incident.tracks))
+        fresh_s, series = incident.peak_s, tuple(sorted(incident.tracks))
         if incident.due_s > self._memory.taken_to_s:
             self._early.resolved.append(Resolved(name, actor, series, incident.due_s, incident.leading().band, fresh_s))
 

@@ -12,7 +12,7 @@ from streams.core.shard import shards_of
 from streams.model import Counts
 from streams.settings import City
 
-SNAPSHOT_VERSION = 5
+SNAPSHOT_VERSION = 6
 
 
 class Scorer:

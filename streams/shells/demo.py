@@ -33,7 +33,7 @@ from streams.shells.outputs import RunWriter
 from streams.shells.play import Pace, play
 from streams.shells.records import RecordsError, Stretch, demo_stretch
 from streams.shells.serve import ServeError, Server
-from streams.shells.summary import Played, Summary, Told, summarise
+from streams.shells.summary import Caught, Played, Summary, Told, summarise
 
 PORT = 8311
 GARBAGE_THRESHOLD = 100_000
@@ -183,6 +183,12 @@ def _report(city: City, summary: Summary, options: Options, console: Console) ->
         console.print(escape(line), soft_wrap=True, highlight=False)
 
 
+def _news(hit: Caught) -> str:
+    if hit.delay_news_h is None:
+        return ": reminders of what was open before, no news"
+    return "" if hit.delay_news_h == hit.delay_h else f": a reminder of what was open before; news after {hit.delay_news_h:g} h"
+
+
 def report_lines(summary: Summary, areas: Sequence[Area] = ()) -> Sequence[str]:
     """The summary in words; codes of ``areas`` become names."""
     names = {area.code: area.name for area in areas}
@@ -190,7 +196,9 @@ def report_lines(summary: Summary, areas: Sequence[Area] = ()) -> Sequence[str]:
         f"{summary.events} records of {summary.days:g} days in {summary.seconds:g} s: {summary.alerts} alerts in {summary.incidents} incidents, "
         f"{summary.alerts_per_day:g} a day over the {summary.days_judged:g} days after the start ({summary.cold_start_alerts} before that).",
     ]
-    lines += [f"caught {hit.event} {hit.delay_h:g} h after its start, in {names.get(hit.area, hit.area)}" for hit in summary.caught]
+    lines += [
+        f"caught {hit.event} {hit.delay_h:g} h after its start, in {names.get(hit.area, hit.area)}{_news(hit)}" for hit in summary.caught
+    ]
     lines += [f"missed {event}" for event in summary.missed]
     if summary.rejected:
         lines.append("not counted: " + ", ".join(f"{n} {reason}" for reason, n in summary.rejected.items()))

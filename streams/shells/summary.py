@@ -17,10 +17,13 @@ TOLD_MAX = 1_000_000
 
 
 class Caught(Struct, frozen=True):
-    """A known event that an alert told of; ``delay_h`` from its start to the first time it told."""
+    """A known event that an alert told of; ``delay_h`` from its start to the first time people were told, reminders of what was open before
+    included; ``delay_news_h`` without those.
+    """
 
     event: str
     delay_h: float
+    delay_news_h: float | None  # None: only reminders
     area: str  # where the alert last said it was, while it was open
 
 
@@ -84,8 +87,7 @@ def summarise(city: City, played: Played, told: Told, expected: Iterable[Expecte
     judged = max(0.0, (played.end_s - warm_s) / DAY_S)
     warm = [step for step in told.steps if step.at_s >= warm_s]
     incidents = {step.alert_id for step in warm}
-    news = [step for step in warm if step.reason != "repeated"]  # a reminder catches nothing
-    caught, missed = judge(city, news, told.areas, [event for event in expected if event.start_s >= warm_s])
+    caught, missed = judge(city, warm, told.areas, [event for event in expected if event.start_s >= warm_s])
     return Summary(
         city=city.name,
         events=played.events,
@@ -115,15 +117,22 @@ def judge(
     missed: list[str] = []
     for event in expected:
         hits = [
-            (step.at_s, step.alert_id)
+            step
             for step in steps
             if event.start_s <= step.at_s <= event.end_s
             and any(groups.get(signal) == event.group for signal in step.signals)
             and (not event.area or tree.related(areas[step.alert_id], event.area))
         ]
         if hits:
-            at_s, alert = min(hits)
-            caught.append(Caught(event.event, round((at_s - event.start_s) / HOUR_S, 2), areas[alert]))
+            first = min(hits, key=lambda step: (step.at_s, step.alert_id))
+            news_s = min((step.at_s for step in hits if step.reason != "repeated"), default=None)
+            caught.append(
+                Caught(event.event, _hours(event, first.at_s), None if news_s is None else _hours(event, news_s), areas[first.alert_id])
+            )
         else:
             missed.append(event.event)
     return tuple(caught), tuple(missed)
+
+
+def _hours(event: Expected, at_s: int) -> float:
+    return round((at_s - event.start_s) / HOUR_S, 2)

@@ -16,7 +16,15 @@ from load_tests.backgrounds import Background, boston
 from load_tests.bench import app
 from streams.model import DAY_S, HOUR_S
 
-EVENT = {"event": "Hail", "delay_h": 3.0, "delay_anywhere_h": 1.0, "area": "Boston", "said": "raised"}
+EVENT = {
+    "event": "Hail",
+    "delay_h": 3.0,
+    "delay_anywhere_h": 1.0,
+    "delay_news_h": 5.0,
+    "delay_news_anywhere_h": 1.0,
+    "area": "Boston",
+    "said": "raised",
+}
 STRANGE = {"at": "2015-03-01T09:00", "area": "Roxbury", "signals": ["noise"], "years": 2.5, "why": "six in an hour"}
 LATER = {
     "budget": {"2": 2.1},
@@ -133,7 +141,7 @@ def test_the_report_has_what_is_asked_of_it_and_a_page_without_gaps(monkeypatch:
     orjson.dumps(report)
     page = accuracy_page.text({**report, **LATER, "settings": {"series": 2, "seed": 1}, "injected": {}}, pictures=())
     assert "| 2 | 2.1 | 9.0 | 1.9 | 2.2 |" in page
-    assert "| Hail | 3.0 | 1.0 | Boston | raised |" in page
+    assert "| Hail | 3.0 | 5.0 | 1.0 | Boston | raised |" in page
     assert "{" not in page
     assert f"| **ours** | {report['noufaily']['pod']} |" in page
 

@@ -176,8 +176,15 @@ def plain(seed: int, hours: int, *, people: bool) -> list[Record]:
     """A random journal without early findings; commands speak of alerts that are there."""
     if people:
         records = journal(seed, hours)
-        return _numbered([r for r in records if not (isinstance(r, Finding) and r.early)])
+        return _heeded(_numbered([r for r in records if not (isinstance(r, Finding) and r.early)]))
     return _numbered([r for r in journal(seed, hours) if isinstance(r, Closed) or (isinstance(r, Finding) and not r.early)])
+
+
+def _heeded(records: Sequence[Record]) -> list[Record]:
+    """Without the commands that are refused: an early finding may bring the very alert that one of them speaks of before it is there."""
+    decide = Decide(CITY, SHARDS)
+    outcomes = [(record, decide.apply(record).outcomes) for record in records]
+    return [record for record, said in outcomes if not any(outcome.refusal for outcome in said)]
 
 
 def with_early(records: Sequence[Record], dice: random.Random) -> list[Record]:
@@ -246,6 +253,7 @@ stories = st.tuples(st.integers(0, 2**32), st.integers(1, 25), st.booleans(), st
 
 @given(stories)
 @example((7, 120, True, 1))
+@example((1272, 2, True, 328))
 def test_what_closed_windows_decide_does_not_depend_on_early_findings(story: tuple[int, int, bool, int]) -> None:
     seed, hours, people, dice = story
     records = plain(seed, hours, people=people)

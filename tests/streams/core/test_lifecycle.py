@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.core.growth import Growth
 from streams.core.lifecycle import (
     FINAL,
     KEPT_REASONS,
@@ -41,8 +42,7 @@ cases = st.builds(
     partly_dark=st.booleans(),
     band=st.sampled_from(BANDS),
     said_band=st.sampled_from(BANDS),
-    fresh_s=recurrences,
-    reference_s=recurrences,
+    growth=st.lists(st.builds(Growth, recurrences, recurrences), max_size=2).map(tuple),
     worse_s=st.none() | st.integers(START_S - DAY_S, START_S + DAY_S),
     flapping=st.booleans(),
     held=st.booleans(),
@@ -118,12 +118,12 @@ def test_reasons_are_a_closed_list() -> None:
     ],
 )
 def test_ten_times_the_reference_is_worse(fresh_s: float, reference_s: float, worse: bool) -> None:
-    assert got_worse(msgspec.structs.replace(OPEN, fresh_s=fresh_s, reference_s=reference_s), LIMITS) is worse
+    assert got_worse(msgspec.structs.replace(OPEN, growth=(Growth(fresh_s, reference_s),)), LIMITS) is worse
 
 
 def test_ratio_of_the_settings_never_makes_worse_below_the_raise_threshold() -> None:
     limits = Limits.of(Lifecycle(worse_ratio=2.0, clear_ratio=0.1), 1e7)
-    assert not got_worse(msgspec.structs.replace(OPEN, fresh_s=5e6), limits)
+    assert not got_worse(msgspec.structs.replace(OPEN, growth=(Growth(5e6),)), limits)
 
 
 def test_pain_40_raise_and_clear_do_not_overlap() -> None:
@@ -304,3 +304,15 @@ def test_pain_3_every_episode_is_told_by_its_own_id() -> None:
     story.hours({FIRE: ("0" + "." * 12) * 2})
     told = [t.alert_id for t in story.transitions if t.notify]
     assert len(told) == len(set(told)) == 2
+
+
+def test_one_signal_that_grew_is_enough_and_is_compared_with_itself() -> None:
+    loud, quiet = Growth(1e11, 1e11), Growth(1e8, 1e7)
+    assert not got_worse(msgspec.structs.replace(OPEN, growth=(loud,)), LIMITS)
+    assert got_worse(msgspec.structs.replace(OPEN, growth=(loud, quiet)), LIMITS)
+
+
+def test_a_signal_that_joined_a_red_alert_says_what_it_has_grown_to_although_the_first_is_rarer() -> None:
+    story = Story()
+    steps = story.hours({"d1a/noise": "5555555", "d1a/rubbish": "...0022"})
+    assert steps == ["1 none->open raised!", "4 open->open joined", "6 open->open worse!"]
