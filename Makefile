@@ -14,13 +14,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-LOCK := --extra dev --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \
-	--no-emit-find-links --no-emit-options --output-file requirements.lock pyproject.toml
+LOCK := --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \
+	--no-emit-find-links --no-emit-options
 # Jars of an Apache Kafka broker: made by `make services`, or where TOCSIN_KAFKA_LIBS says.
 TOCSIN_KAFKA_LIBS ?= $(CURDIR)/$(VENV)/kafka
 export STRICT TOCSIN_KAFKA_LIBS
 
-.PHONY: help setup services demo test lint bench format lock clean
+.PHONY: help setup services peers demo test lint bench format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -49,6 +49,10 @@ services: setup ## fetch an Apache Kafka broker by Maven, for tests and benchmar
 		touch "$(TOCSIN_KAFKA_LIBS)/.fetched"; \
 	fi
 
+peers: setup ## install Quix Streams into an environment of its own, as a peer of the intake benchmark
+	@test -x $(VENV)/quix/bin/python || $(PYTHON) -m venv $(VENV)/quix
+	@$(VENV)/quix/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --requirement load_tests/services/quix.lock
+
 demo: setup ## play a city through the whole pipeline and serve the cockpit's feed
 	@$(BIN)/tocsin demo $(CITY) $(ARGS)
 
@@ -75,7 +79,8 @@ format: setup ## put the code into its form, fix what ruff can fix
 	$(BIN)/ruff format .
 
 lock: setup ## renew requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
-	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(ARGS) $(LOCK)
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(ARGS) --extra dev $(LOCK) --output-file requirements.lock pyproject.toml
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(ARGS) $(LOCK) --output-file load_tests/services/quix.lock load_tests/services/quix.in
 
 clean: ## remove what was built, cached or kept by a demo, the environment included
 	rm -rf $(VENV) build dist var .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

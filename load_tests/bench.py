@@ -1,6 +1,5 @@
 """``tocsin bench``: speed as ratios to a peer measured in the same run, never as a bare number to believe.
 
-tocsin bench intake --json      records a second through all of intake, and through a bare JSON decoder
 tocsin bench assess --json      series-windows a second of the counts bank, of the same tail asked for one series at a time, and of river
 tocsin bench fuzz --json        records bent out of shape, through intake: none stops it, each is accounted for
 tocsin bench fanout --json      how soon an alert reaches a thousand readers of the feed, some of them stuck
@@ -8,6 +7,7 @@ tocsin bench accuracy --json    outbreaks found at a fixed rate of false alarms,
 
 And what the Kafka shell does on a real broker and a real ClickHouse server, which the bench starts:
 
+tocsin bench intake --json      records a second through intake, through a bare consumer, Faust and Quix Streams
 tocsin bench end-to-end --json  nothing lost, doubled or changed, whatever is killed
 tocsin bench outage --json      nothing lost, no restart loop, while the broker and ClickHouse are away
 tocsin bench latency --json     from a record that crosses an alarm count to its alert at a reader of the cockpit
@@ -18,11 +18,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NoReturn, Protocol
-from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -33,12 +31,8 @@ from scipy import stats
 
 from detectors.base import Observed, Setup, Window
 from detectors.counts import Counts
-from load_tests.generator import START, records
-from streams.core.intake import Intake, Raw
-from streams.loading import find_city, load
 from streams.model import DAY_S, HOUR_S, Signal
 
-BATCH = 2000
 DURATIONS = (1, 3, 12, 24, 72)
 PEER_SERIES = 200
 RIVER_ITEMS = 5_000
@@ -55,26 +49,17 @@ app = typer.Typer(help="Measure speed against a peer in the same run.", no_args_
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 
-@app.command(epilog="Example: tocsin bench intake --days 5 --json")
-def intake(json: Json = False, days: Annotated[float, typer.Option(help="Days of the simulated Hangzhou.")] = 5.0) -> None:
-    """Records a second through intake: decode, areas, dedupe, lateness, fold; beside a bare decode to dictionaries."""
-    city = load(find_city("hangzhou"))
-    by_source: dict[str, list[Raw]] = {}
-    start_s = int(datetime.fromisoformat(START).replace(tzinfo=ZoneInfo(city.timezone)).timestamp())
-    for source, append_s, payload in records(seed=1, days=days, start_s=start_s, city=city):
-        raws = by_source.setdefault(source, [])
-        raws.append(Raw(len(raws), append_s, payload))
-    machine = Intake(city, b"0" * 32)
+@app.command(epilog="Example: tocsin bench intake --records 1000000 --json")
+def intake(
+    json: Json = False,
+    records: Annotated[int, typer.Option(min=200_000, max=20_000_000, help="Raw records of a hotline in one partition.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Of the records.")] = 1,
+) -> None:
+    """Records a second of CPU time through intake on a real broker; beside the bare consumer, Faust record by record, and Quix Streams."""
+    from load_tests.intake_bench import run
 
-    def through_intake() -> None:
-        for source, raws in by_source.items():
-            for at in range(0, len(raws), BATCH):
-                machine.apply(source, 0, raws[at : at + BATCH])
-
-    total = sum(map(len, by_source.values()))
-    intake_eps = total / _seconds(through_intake)
-    decode_eps = total / _seconds(lambda: [_bare(raw.payload) for raws in by_source.values() for raw in raws])
-    _report(json, records=total, intake_eps=round(intake_eps), decode_eps=round(decode_eps), ratio=round(intake_eps / decode_eps, 3))
+    with TemporaryDirectory(prefix="tocsin-bench-", ignore_cleanup_errors=True) as folder:
+        _report(json, **msgspec.to_builtins(run(Path(folder), records=records, seed=seed, say=_say)))
 
 
 @app.command(epilog="Example: tocsin bench assess --series 10000 --json")
@@ -240,13 +225,6 @@ def _river(counts: list[float]) -> dict[str, int]:
 
     runs = {"GaussianScorer": through_gaussian, "HalfSpaceTrees": through_trees}
     return {name: round(len(counts) / _seconds(run)) for name, run in runs.items()}
-
-
-def _bare(payload: bytes) -> object:
-    try:
-        return msgspec.json.decode(payload)
-    except msgspec.MsgspecError:
-        return None
 
 
 def _seconds(work: Callable[[], object]) -> float:

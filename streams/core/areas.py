@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streams.area_files import normalise_name
 from streams.core.outlines import Outlines
@@ -102,6 +106,11 @@ class AreaTree:
         times = self._times[code]
         return times is _ALWAYS or any((start is None or start <= at_s) and (end is None or at_s < end) for start, end in self._times[code])
 
+    def spell(self, code: str) -> tuple[float, float]:
+        """A stretch in which the area exists, from and to, in seconds; infinite where it has no end."""
+        start, end = self._times[code][-1]
+        return -math.inf if start is None else start, math.inf if end is None else end
+
     def valid_at(self, code: str, at_s: int) -> str | None:
         """The area, or the nearest one above it that exists at a time."""
         if self.valid(code, at_s):
@@ -178,15 +187,31 @@ class Resolver:
 
     def by_code(self, code: str, at_s: int) -> str | None:
         """The area of a code as records write it; None when there is none."""
-        known = self._codes.get(code) or self._codes.get(normalise_code(code))
+        known = self.known_code(code)
         return known and self._tree.valid_at(known, at_s)
 
     def by_name(self, name: str, at_s: int) -> str | None:
         """The area of an entry of the address library; None when there is none."""
-        known = self._names.get(normalise_name(name))
+        known = self.known_name(name)
         return known and self._tree.valid_at(known, at_s)
+
+    def known_code(self, code: str) -> str | None:
+        """The area of a code as records write it, whether it exists or not."""
+        return self._codes.get(code) or self._codes.get(normalise_code(code))
+
+    def known_name(self, name: str) -> str | None:
+        """The area of an entry of the address library, whether it exists or not."""
+        return self._names.get(normalise_name(name))
+
+    def spells(self, codes: Iterable[str]) -> list[tuple[float, float]]:
+        """``AreaTree.spell`` of each."""
+        return [self._tree.spell(code) for code in codes]
 
     def by_point(self, lat: float, lon: float, at_s: int) -> str | None:
         """The deepest area around a point; None outside all outlines, and for what is no point on earth."""
         known = self._outlines.find(lat, lon, at_s)
         return known and self._tree.valid_at(known, at_s)
+
+    def by_points(self, lat: NDArray[np.float64], lon: NDArray[np.float64], at_s: NDArray[np.int64]) -> list[str | None]:
+        """The same of many points on earth at once; None also where it is better asked one by one."""
+        return self._outlines.find_many(lat, lon, at_s)

@@ -8,6 +8,7 @@ which is harmless; when the table fills up it is built anew from the ring. For 2
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,14 @@ SPARE = 256
 """Slots behind the table's end, so that probing need not wrap around."""
 
 DIGEST = np.dtype("<u8")
+
+
+class Table(NamedTuple):
+    """All of it in arrays, to be worked on elsewhere. ``numbers``: mask, last, limit, filled, next offset, high."""
+
+    ring: NDArray[np.uint64]
+    slots: NDArray[np.int32]
+    numbers: NDArray[np.int64]
 
 
 class Recent:
@@ -29,11 +38,11 @@ class Recent:
         self._cells = self._ring.data  # plain ints, much faster than numpy scalars
         self._high = 0  # places of the ring in use: [0, high)
         self._next = -1  # offset behind the last one added
-        self._build()
+        self.build()
 
     def seen(self, offset: int, digest: int) -> bool:
         """Whether it stood within the offsets before ``offset``, which is past all added so far."""
-        self._skip_to(offset)
+        self.skip_to(offset)
         slots, cells = self._slots, self._cells
         i = digest & self._mask
         place = slots[i]
@@ -46,7 +55,7 @@ class Recent:
 
     def add(self, offset: int, digest: int) -> None:
         """Remember what stands at ``offset``, which is past all earlier ones; what it passes over stands empty."""
-        self._skip_to(offset)
+        self.skip_to(offset)
         place = offset % self._offsets
         self._cells[place] = digest
         self._next = offset + 1
@@ -54,18 +63,27 @@ class Recent:
         if digest:
             self._enter(place, digest)
 
+    def table(self) -> Table:
+        """What there is, not copied; ``moved`` is to be told what became of the numbers."""
+        numbers = np.array([self._mask, self._last, self._limit, self._filled, self._next, self._high], np.int64)
+        return Table(self._ring, self._array, numbers)
+
+    def moved(self, table: Table) -> None:
+        """Somebody has worked on the arrays."""
+        self._filled, self._next, self._high = (int(number) for number in table.numbers[3:])
+
     def load(self, segments: Iterable[tuple[int, bytes]]) -> None:
         """Take over digests of before, as after a restart: (first offset, 8 bytes for each offset from there), ascending."""
         for from_offset, digests in segments:
             column = np.frombuffer(digests, DIGEST)
             skipped = max(0, self._next - from_offset, len(column) - self._offsets)
             self._copy(from_offset + skipped, column[skipped:])
-        self._build()
+        self.build()
 
     def _copy(self, first: int, column: NDArray[np.uint64]) -> None:
         if not len(column):
             return
-        self._skip_to(first)
+        self.skip_to(first)
         start = first % self._offsets
         head = min(len(column), self._offsets - start)
         self._ring[start : start + head] = column[:head]
@@ -73,7 +91,8 @@ class Recent:
         self._next = first + len(column)
         self._high = self._offsets if head < len(column) else max(self._high, start + head)
 
-    def _skip_to(self, offset: int) -> None:
+    def skip_to(self, offset: int) -> None:
+        """What lies before ``offset`` and was not added stands empty."""
         assert offset >= self._next, "offsets ascend"
         if self._next == offset:
             return
@@ -100,13 +119,13 @@ class Recent:
                 return
             i += 1
         if i >= self._last or self._filled >= self._limit:
-            self._build()  # enters this one too: it stands in the ring already
+            self.build()  # enters this one too: it stands in the ring already
             return
         slots[i] = place + 1
         self._filled += 1
 
-    def _build(self) -> None:
-        """The table of what stands in the ring, at most a third full and wider where that does not do."""
+    def build(self) -> None:
+        """Make the table anew: of what stands in the ring, at most a third full and wider where that does not do."""
         places = np.flatnonzero(self._ring[: self._high])
         newest_first = places[np.argsort((self._next - 1 - places) % self._offsets, kind="stable")]
         _, first = np.unique(self._ring[newest_first], return_index=True)
@@ -127,7 +146,10 @@ class Recent:
             return False
         table = np.zeros(size + SPARE, np.int32)
         table[taken] = places[order] + 1
-        self._slots = table.data
-        self._mask, self._last, self._limit = size - 1, size + SPARE - 1, size * 3 // 5
-        self._filled = len(places)
+        self._use(table, size, len(places))
         return True
+
+    def _use(self, table: NDArray[np.int32], size: int, filled: int) -> None:
+        self._array, self._slots = table, table.data
+        self._mask, self._last, self._limit = size - 1, size + SPARE - 1, size * 3 // 5
+        self._filled = filled

@@ -58,6 +58,10 @@ class Digester:
         hasher.update(payload)
         return hasher.hexdigest()
 
+    def month_key(self, time_s: int) -> bytes:
+        """The key of ``record``'s digests at a time."""
+        return self._derived(date.fromordinal(_EPOCH_DAY + time_s // DAY_S).strftime("%Y-%m"))
+
     def _month(self, time_s: int) -> blake2b:
         day = time_s // DAY_S
         hasher = self._months.get(day)
@@ -68,5 +72,7 @@ class Digester:
         return hasher
 
     def _hasher(self, period: str) -> blake2b:
-        derived = blake2b(period.encode(), key=self._key, digest_size=32).digest()
-        return blake2b(key=derived, digest_size=8)
+        return blake2b(key=self._derived(period), digest_size=8)
+
+    def _derived(self, period: str) -> bytes:
+        return blake2b(period.encode(), key=self._key, digest_size=32).digest()

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.columns import Cells, empty
+from streams.core.distinct import distinct
 from streams.model import MINUTE_S
 
 _MINUTE_BITS = 31
 _I4 = np.iinfo(np.int32)
 _FIELDS = 5  # n, batch, total, least, most
+_Rows = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]  # keys, heard, values
 
 
 class Folded(NamedTuple):
@@ -25,16 +27,27 @@ class Folded(NamedTuple):
     saturated: int
 
 
+class Batch(NamedTuple):
+    """Single events in columns. ``area`` and ``signal``: numbers of ``Fold.areas`` and ``Fold.signals``; ``heard``: as in ``Cells``."""
+
+    area: NDArray[np.int32]
+    signal: NDArray[np.int32]
+    minute: NDArray[np.int64]
+    batch: NDArray[np.int8]
+    heard: NDArray[np.int64]
+
+
 class Fold:
     """Gathers the events of one batch. ``areas`` and ``signals`` are all there can be."""
 
     def __init__(self, areas: Iterable[str], signals: Iterable[str]) -> None:
-        self._areas = tuple(sorted(areas))
-        self._signals = tuple(sorted(signals))
-        self._area_at = {code: i * len(self._signals) for i, code in enumerate(self._areas)}
-        self._signal_at = {name: i for i, name in enumerate(self._signals)}
+        self.areas = tuple(sorted(areas))
+        self.signals = tuple(sorted(signals))
+        self._area_at = {code: i * len(self.signals) for i, code in enumerate(self.areas)}
+        self._signal_at = {name: i for i, name in enumerate(self.signals)}
         self._rows: dict[int, list[float]] = {}
         self._late: dict[tuple[int, int], list[float]] = {}
+        self._batches: list[Batch] = []
 
     def count(self, area: str, signal: str, time_s: int, n: int, batch: int = 0, *, heard_s: int = 0) -> None:
         """``n`` events, ``batch`` of them of a batch entry. Zero is worth a cell: something was there to count them.
@@ -55,14 +68,37 @@ class Fold:
         if not row[4] >= value:
             row[4] = value
 
+    def add(self, batch: Batch) -> None:
+        """Each of them one event."""
+        self._batches.append(batch)
+
     def take(self) -> Folded:
         """What was gathered; the next batch begins with nothing."""
         keys = np.array([*self._rows, *(key for key, _ in self._late)], np.int64)
         heard = np.array([*(0 for _ in self._rows), *(minute for _, minute in self._late)], np.int64)
         values = np.array([*self._rows.values(), *self._late.values()], np.float64).reshape(len(keys), _FIELDS)
         self._rows, self._late = {}, {}
+        if self._batches:
+            return self._folded(*self._with_batches(keys, heard, values))
         order = np.lexsort((heard, keys))
         return self._folded(keys[order], heard[order], values[order])
+
+    def _with_batches(self, keys: NDArray[np.int64], heard: NDArray[np.int64], values: NDArray[np.float64]) -> _Rows:
+        batches, self._batches = self._batches, []
+        series = [b.area.astype(np.int64) * len(self.signals) + b.signal for b in batches]
+        keys = np.concatenate([keys, *(at << _MINUTE_BITS | b.minute for at, b in zip(series, batches, strict=True))])
+        heard = np.concatenate([heard, *(b.heard for b in batches)])
+        keys, heard, group = _grouped(keys, heard)
+        size, known = len(keys), len(values)
+        found = np.zeros((size, _FIELDS))
+        found[:, 3:] = np.nan
+        found[:, 0] = np.bincount(group, minlength=size)
+        found[:, 1] = np.bincount(group[known:], np.concatenate([b.batch for b in batches]), size)
+        rows = group[:known]
+        found[rows, 0] += values[:, 0] - 1
+        found[rows, 1] += values[:, 1]
+        found[rows, 2:] = values[:, 2:]
+        return keys, heard, found
 
     def rolled(self, folded: Folded, upper: Callable[[str], str]) -> Folded:
         """The same with each area's cells put into those of ``upper(area)``."""
@@ -72,7 +108,7 @@ class Fold:
         if not len(cells.n):
             return folded
         series = at[cells.area] + signal_at[cells.signal]
-        keys, heard, group = _grouped(series << _MINUTE_BITS | cells.minute, cells.heard)
+        keys, heard, group = _grouped(series << _MINUTE_BITS | cells.minute, cells.heard.astype(np.int64))
         values = np.zeros((len(keys), _FIELDS))
         sums = cells.n.astype(np.float64), cells.batch.astype(np.float64), cells.total
         for i, column in enumerate(sums):
@@ -96,8 +132,8 @@ class Fold:
         if not len(keys):
             return Folded((), (), empty(), 0)
         series, minute = keys >> _MINUTE_BITS, keys & ((1 << _MINUTE_BITS) - 1)
-        areas, area = np.unique(series // len(self._signals), return_inverse=True)
-        signals, signal = np.unique(series % len(self._signals), return_inverse=True)
+        areas, area = distinct(series // len(self.signals))
+        signals, signal = distinct(series % len(self.signals))
         n = np.clip(values[:, :2], _I4.min, _I4.max)
         cells = Cells(
             span=np.zeros(len(keys), np.uint16),
@@ -112,16 +148,18 @@ class Fold:
             heard=heard.astype(np.int32),
         )
         saturated = int((n[:, 0] != values[:, 0]).sum())
-        return Folded(_words(self._areas, areas), _words(self._signals, signals), cells, saturated)
+        return Folded(_words(self.areas, areas), _words(self.signals, signals), cells, saturated)
 
 
 def _words(words: Sequence[str], at: NDArray[np.int64]) -> tuple[str, ...]:
     return tuple(words[i] for i in at.tolist())
 
 
-def _grouped(keys: NDArray[np.int64], heard: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _grouped(keys: NDArray[np.int64], heard: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """The different (key, heard), sorted, and which of them each row is."""
-    own, at = np.unique(keys, return_inverse=True)
-    minutes, heard_at = np.unique(heard, return_inverse=True)
-    both, group = np.unique(at * len(minutes) + heard_at, return_inverse=True)
-    return own[both // len(minutes)], minutes[both % len(minutes)].astype(np.int64), group
+    series, series_at = distinct(keys >> _MINUTE_BITS)
+    minutes, minute_at = distinct(keys & ((1 << _MINUTE_BITS) - 1))
+    heards, heard_at = distinct(heard)
+    both, group = distinct((series_at * len(minutes) + minute_at) * len(heards) + heard_at)
+    own = both // len(heards)
+    return series[own // len(minutes)] << _MINUTE_BITS | minutes[own % len(minutes)], heards[both % len(heards)], group

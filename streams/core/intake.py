@@ -68,8 +68,8 @@ class Intake:
         self._batch_entry_min = batch_entry_min
         self._tree = AreaTree(city.areas)
         self._digester = Digester(key)
-        resolver = Resolver(self._tree, city.library)
-        self._readers = {name: Reader(name, source, resolver, self._digester) for name, source in city.sources.items()}
+        self._resolver = Resolver(self._tree, city.library)
+        self._readers = {name: Reader(name, source, self._resolver, self._digester) for name, source in city.sources.items()}
         self._fold = fold.Fold(self._tree, _signals(city))
         self._partitions: dict[str, Partition] = {}
         self._saved: dict[str, bytes] = {}
@@ -84,19 +84,10 @@ class Intake:
         fresh = [raw for raw in records if raw.offset >= part.position]
         if not fresh:
             return Folded((), (), (), *self._kept(None))
-        feed = _feed(source) if self._city.sources[source].heartbeat else ""
-        lot = Lot(part, self._readers[source], self._fold, feed=feed, batch_entry_min=self._batch_entry_min)
-        rejected: list[Rejected] = []
-        part.idle = False
-        for raw in fresh:
-            verdict = lot.take(raw)
-            if verdict and verdict != "duplicate":
-                digest = self._digester.payload(raw.payload, raw.append_s)
-                rejected.append(Rejected(source, verdict, digest, part.raw, raw.offset, raw.append_s))
-        fine = self._fold.take()
-        counts = self._counts(part.span(fresh[0].offset), fine, lot.quality(fine.saturated))
-        digests = tuple((part.raw, first, column) for first, column in digest_runs(lot.digests))
-        return Folded(counts, tuple(rejected), digests, *self._kept(part))
+        lot = self._lot(part)
+        refused = [(raw, lot.take(raw)) for raw in fresh]
+        rejected = [self._rejected(part, raw, verdict) for raw, verdict in refused if verdict and verdict != "duplicate"]
+        return self._folded(part, fresh[0].offset, lot, rejected)
 
     def idle(self, source: str, partition: int, watermark_s: int) -> Folded:
         """Declare a raw partition idle: what comes before ``watermark_s`` is late from now on. A watermark never moves back.
@@ -152,6 +143,22 @@ class Intake:
             if self._deltas:
                 self._partitions[raw].delta()  # changes are kept count of from here on
         return self._partitions[raw]
+
+    def _lot(self, part: Partition) -> Lot:
+        """To take the next records of a raw partition; it is not idle any more."""
+        part.idle = False
+        feed = _feed(part.source) if self._city.sources[part.source].heartbeat else ""
+        return Lot(part, self._readers[part.source], self._fold, feed=feed, batch_entry_min=self._batch_entry_min)
+
+    def _rejected(self, part: Partition, raw: Raw, reason: str) -> Rejected:
+        return Rejected(part.source, reason, self._digester.payload(raw.payload, raw.append_s), part.raw, raw.offset, raw.append_s)
+
+    def _folded(self, part: Partition, first: int, lot: Lot, rejected: Sequence[Rejected]) -> Folded:
+        """What the records from offset ``first`` on have become."""
+        fine = self._fold.take()
+        counts = self._counts(part.span(first), fine, lot.quality(fine.saturated))
+        digests = tuple((part.raw, start, column) for start, column in digest_runs(*lot.digests()))
+        return Folded(counts, tuple(rejected), digests, *self._kept(part))
 
     def _counts(self, span: Span, fine: fold.Folded, quality: tuple[Quality, ...]) -> tuple[Counts, ...]:
         """The districts' record, which alone says what was not as usual, so that it is counted once; and the city's."""

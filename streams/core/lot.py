@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from streams.core.decode import Fields
-from streams.core.fold import Fold
+from streams.core.fold import Batch, Fold
 from streams.core.raw_partition import Partition
 from streams.core.reader import Claim, Reader
 from streams.model import DAY_S, MINUTE_S, Quality
@@ -35,14 +39,15 @@ class Lot:
         self._part, self._reader, self._fold = part, reader, fold
         self._feed, self._batch_entry_min = feed, batch_entry_min
         self._quality: Counter[str] = Counter()
-        self.digests: list[tuple[int, int]] = []  # (offset, digest)
+        self._digests: list[tuple[int, int]] = []  # (offset, digest)
+        self._columns: list[tuple[NDArray[np.int64], NDArray[np.uint64]]] = []  # the same of records that were judged elsewhere
 
     def take(self, raw: Raw) -> str:
         """Judge the next record and move the partition past it: ``""`` if it counts, ``"duplicate"``, or why it is rejected."""
         digest, verdict = self._judge(raw)
         self._part.position = raw.offset + 1
         self._part.recent.add(raw.offset, digest)
-        self.digests.append((raw.offset, digest))
+        self._digests.append((raw.offset, digest))
         if verdict:
             self._quality[verdict] += 1
         return verdict
@@ -51,6 +56,26 @@ class Lot:
         """What was not as usual, sorted by its word. ``saturated``: cells whose count did not fit."""
         notes = self._quality + Counter(saturated=saturated)  # drops zeros
         return tuple(Quality(self._part.raw, self._part.source, reason, n) for reason, n in sorted(notes.items()))
+
+    def digests(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """Offsets, ascending, and what is remembered of each; 0: nothing."""
+        offset = np.concatenate([np.array([at for at, _ in self._digests], np.int64), *(at for at, _ in self._columns)])
+        digest = np.concatenate([np.array([mark for _, mark in self._digests], np.uint64), *(marks for _, marks in self._columns)])
+        if bool((offset[1:] > offset[:-1]).all()):
+            return offset, digest
+        order = np.argsort(offset)
+        return offset[order], digest[order]
+
+    def note(self, notes: Mapping[str, int], offset: NDArray[np.int64], digest: NDArray[np.uint64]) -> None:
+        """Records at these offsets were judged elsewhere."""
+        self._quality.update(notes)
+        self._columns.append((offset, digest))
+
+    def add_feed(self, fold: Fold, area: NDArray[np.int32], minute: NDArray[np.int64], heard: NDArray[np.int64]) -> None:
+        """They were heard, if that is watched."""
+        if self._feed:
+            signal = np.full(len(area), fold.signals.index(self._feed), np.int32)
+            fold.add(Batch(area, signal, minute, np.zeros(len(area), np.int8), heard))
 
     def _judge(self, raw: Raw) -> tuple[int, str]:
         """The digest to remember the record by (0: none), and the verdict."""

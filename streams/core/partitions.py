@@ -13,6 +13,7 @@ import numpy as np
 
 from streams.columns import Cells, empty, pack, unpack
 from streams.core.areas import AreaTree
+from streams.core.distinct import distinct
 from streams.core.shard import shards_of
 from streams.model import Counts, Quality, Span
 from streams.settings import City
@@ -95,8 +96,8 @@ def _union(words: Iterable[Sequence[str]]) -> dict[str, int]:
 
 
 def _only_used(counts: Counts, cells: Cells) -> _Words:
-    areas, area = np.unique(cells.area, return_inverse=True)
-    signals, signal = np.unique(cells.signal, return_inverse=True)
+    areas, area = distinct(cells.area.astype(np.int64))
+    signals, signal = distinct(cells.signal.astype(np.int64))
     renamed = cells._replace(area=area.astype(np.uint32), signal=signal.astype(np.uint16))
     return _Words(tuple(counts.areas[i] for i in areas), tuple(counts.signals[i] for i in signals), renamed)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from streams.core.counters import Counters
 from streams.core.dedupe import DIGEST, Recent
@@ -112,18 +113,16 @@ def decode_state(state: bytes) -> list[Saved]:
         raise ValueError(f"intake state is damaged: {error}") from None
 
 
-def digest_runs(marks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
-    """(first offset, 8 bytes for each offset from there) of (offset, digest) with offsets ascending."""
-    start = 0
-    for end in range(1, len(marks) + 1):
-        if end < len(marks) and marks[end][0] - marks[end - 1][0] <= GAP_MAX:
+def digest_runs(offset: NDArray[np.int64], digest: NDArray[np.uint64]) -> Iterator[tuple[int, bytes]]:
+    """(first offset, 8 bytes for each offset from there) of digests at offsets ascending."""
+    ends = np.flatnonzero(np.diff(offset) > GAP_MAX) + 1
+    for start, end in zip([0, *ends.tolist()], [*ends.tolist(), len(offset)], strict=True):
+        if start == end:
             continue
-        first = marks[start][0]
-        column = np.zeros(marks[end - 1][0] - first + 1, DIGEST)
-        run = np.array(marks[start:end], np.uint64)
-        column[(run[:, 0] - np.uint64(first)).astype(np.int64)] = run[:, 1]
+        first = int(offset[start])
+        column = np.zeros(int(offset[end - 1]) - first + 1, DIGEST)
+        column[offset[start:end] - first] = digest[start:end]
         yield first, column.tobytes()
-        start = end
 
 
 def by_partition(digests: Iterable[tuple[str, int, bytes]]) -> dict[str, list[tuple[int, bytes]]]:

@@ -47,7 +47,7 @@ class Reader:
     """Reads the records of the source ``name``."""
 
     def __init__(self, name: str, source: Source, resolver: Resolver, digester: Digester) -> None:
-        self._name, self._source = name, source
+        self._name, self.source = name, source
         self._resolver, self._digester = resolver, digester
         self._zone = ZoneInfo(source.timezone) if source.timezone else None
         place = source.area
@@ -74,18 +74,18 @@ class Reader:
         fields = self._decoder.decode(payload, headers)
         if isinstance(fields, str):
             return fields
-        if self._source.readings and not self._readings(fields):
+        if self.source.readings and not self._readings(fields):
             return "unknown_topic"
         return "unknown_field" if fields.unknown else fields
 
     def time_s(self, fields: Fields) -> int | str:
         """When it happened."""
-        value = self._value(fields, self._source.time)
+        value = self._value(fields, self.source.time)
         if value is None or value == "":
             value = fields.time
         if value is None:
             return "missing_time"
-        time_s = self._parsed(value)
+        time_s = self.parsed(value)
         return "bad_time" if time_s is None else time_s
 
     def claim(self, fields: Fields, time_s: int) -> Claim | str:
@@ -95,20 +95,20 @@ class Reader:
             if fields.id is None or fields.id == "":
                 return "missing_id"
             values = ("cloudevent", as_text(fields.source or ""), as_text(fields.id))
-        for correction in self._source.corrections:
+        for correction in self.source.corrections:
             if correction.path and self._text(fields, correction.path) not in correction.values:
                 continue
             if not correction.was:
                 return Claim(self._digester.record(self._name, (*values, "withdrawn"), time_s), "withdrawn")
-            before, category = self._text(fields, correction.was), self._text(fields, self._source.category)
-            was = self._signal(before)[0] if before else ""
-            if was and was != self._signal(category)[0]:
+            before, category = self._text(fields, correction.was), self._text(fields, self.source.category)
+            was = self.signal(before)[0] if before else ""
+            if was and was != self.signal(category)[0]:
                 return Claim(self._digester.record(self._name, (*values, "reclassified", category), time_s), "reclassified", was)
         return Claim(self._digester.record(self._name, values, time_s))
 
     def area(self, fields: Fields, time_s: int) -> str | None:
         """Where it happened; None when no place it names is known."""
-        place, resolver, given = self._source.area, self._resolver, False
+        place, resolver, given = self.source.area, self._resolver, False
         for indices, look_up in ((self._code, resolver.by_code), (self._library, resolver.by_name)):
             for i in indices:
                 value = fields.values[i]
@@ -125,14 +125,14 @@ class Reader:
 
     def events(self, fields: Fields, claim: Claim, time_s: int) -> tuple[Event, ...] | str:
         """What a hotline's or complaint system's record counts: one event, or two for one filed under another category before."""
-        signal, reason = self._signal(self._text(fields, self._source.category))
+        signal, reason = self.signal(self._text(fields, self.source.category))
         if reason and (reason == "unknown_category" or claim.correction != "reclassified"):
             return reason
         area = self.area(fields, time_s)
         if area is None:
             return "unknown_area"
-        entry = self._value(fields, self._source.entry)
-        entry_s = None if entry is None else self._parsed(entry)
+        entry = self._value(fields, self.source.entry)
+        entry_s = None if entry is None else self.parsed(entry)
         taken = claim.was if claim.correction == "reclassified" else signal
         added = (Event(self._name, claim.id, time_s, area, signal, 1, None, entry_s),) if signal and claim.correction != "withdrawn" else ()
         back = (Event(self._name, claim.id, time_s, area, taken, -1, None, entry_s),) if claim.correction else ()
@@ -161,7 +161,7 @@ class Reader:
             found.append(Measure(reading.signal, number, self._digester.device(self._name, (*device, reading.signal, reading.value))))
         return tuple(found) or "bad_value"
 
-    def _parsed(self, value: str | float) -> int | None:
+    def parsed(self, value: str | float) -> int | None:
         """``parse_time``, remembered: a record's times are often the same, and those of its neighbours too."""
         if value in self._times:
             return self._times[value]
@@ -180,7 +180,7 @@ class Reader:
 
     def _point(self, fields: Fields) -> tuple[float, float] | None:
         """Latitude and longitude; None when the record gives none, or what its source writes for none."""
-        place = self._source.area
+        place = self.source.area
         lat, lon = self._value(fields, place.lat), self._value(fields, place.lon)
         if lat is None or lon is None or lat == "" or lon == "":
             return None
@@ -191,18 +191,18 @@ class Reader:
         value = self._value(fields, path)
         return "" if value is None else as_text(value)
 
-    def _signal(self, category: str) -> tuple[str, str]:
+    def signal(self, category: str) -> tuple[str, str]:
         """The signal of a category and ``""``, or ``""`` and why there is none."""
         if category in self._excluded:
             return "", "excluded_category"
-        signal = self._source.categories.get(category) or self._other
+        signal = self.source.categories.get(category) or self._other
         return (signal, "") if signal else ("", "unknown_category")
 
     def _readings(self, fields: Fields) -> tuple[Reading, ...]:
-        topic = self._text(fields, self._source.topic) or as_text(fields.type or "")
+        topic = self._text(fields, self.source.topic) or as_text(fields.type or "")
         found = self._topics.get(topic)
         if found is None:
-            found = tuple(reading for reading in self._source.readings if matches(topic, reading.topic))
+            found = tuple(reading for reading in self.source.readings if matches(topic, reading.topic))
             if found and len(self._topics) < TOPICS_MAX:
                 self._topics[topic] = found
         return found

@@ -6,14 +6,6 @@ from typer.testing import CliRunner
 from load_tests.bench import app
 
 
-def test_intake_reports_both_rates_and_their_ratio() -> None:
-    result = CliRunner().invoke(app, ["intake", "--days", "0.2", "--json"])
-    assert result.exit_code == 0, result.output
-    report = orjson.loads(result.output)
-    assert report["records"] > 1000
-    assert abs(report["ratio"] - report["intake_eps"] / report["decode_eps"]) < 0.01
-
-
 def test_assess_counts_every_series_at_every_duration() -> None:
     result = CliRunner().invoke(app, ["assess", "--series", "50", "--windows", "48", "--json"])
     assert result.exit_code == 0, result.output

@@ -4,12 +4,13 @@ import pytest
 
 from load_tests import fuzz
 from streams.core import lot
+from streams.core.bulk import intake as sweep
 from streams.core.reader import Reader
 
 
 def test_whatever_shape_a_record_has_it_is_accounted_for() -> None:
     found = fuzz.run(6_000, seed=2)
-    assert (found.crashes, found.unaccounted, found.ok) == (0, 0, True), found
+    assert (found.crashes, found.unaccounted, found.different, found.ok) == (0, 0, 0, True), found
     assert found.counted + found.duplicate + sum(found.rejected.values()) == 6_000
     assert found.counted > 1_000
     assert found.duplicate > 10
@@ -37,3 +38,11 @@ def test_a_record_that_vanishes_is_unaccounted_for(monkeypatch: pytest.MonkeyPat
     calls = iter(range(1_000_000))
     monkeypatch.setattr(lot.Lot, "_beat", lambda self, *place: count(self, *place) if next(calls) % 100 else None)
     assert fuzz.run(2_000, seed=2).unaccounted > 0
+
+
+def test_columns_that_say_something_else_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "VERDICTS", ("", "duplicate", "too_old", "future_time"))
+    found = fuzz.run(2_000, seed=2)
+    assert found.different > 0
+    assert not found.ok
+    assert "rejected" in found.examples[0]

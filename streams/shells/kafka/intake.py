@@ -6,21 +6,25 @@ read. Whatever goes wrong in it, everything is taken up again from what is commi
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import NoneType
+from typing import NamedTuple
 
 import structlog
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from sinks.metrics import Metrics
-from streams.core.intake import Folded, Intake, Raw
+from streams.core.bulk.intake import BulkIntake
+from streams.core.intake import Folded
 from streams.core.partitions import Cut
 from streams.settings import City
 from streams.shells.errors import ShellError
+from streams.shells.kafka.blocks import blocks
 from streams.shells.kafka.clients import PARTITION_EOF, consumer_settings, producer_settings, wait_for_broker
 from streams.shells.kafka.deadline import Deadline
 from streams.shells.kafka.flush import Flush, Part
@@ -37,7 +41,7 @@ from streams.shells.meter import Meter, account
 log = structlog.get_logger()
 
 GROUP = "intake"
-FLUSH_RECORDS = 20_000
+FLUSH_RECORDS = 50_000
 FLUSH_S = 0.1
 PACE_S = 1.0
 BACKOFF_S = (0.2, 10.0)
@@ -141,6 +145,13 @@ def _keep_going(work: Work, stop: threading.Event) -> None:
         wait_for_broker(work.kafka, stop)
 
 
+def settle_garbage() -> None:
+    """Objects that stay are looked at no more, and the messages of a flush are gone before any others are: they are in no cycle."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(4 * FLUSH_RECORDS)
+
+
 class Session:
     """One consumer, one transactional producer, and intake's state of the raw partitions this one has been given."""
 
@@ -148,14 +159,16 @@ class Session:
         self._city, self._kafka, self._layout, self._meter = work.city, work.kafka, work.layout, work.meter
         city, kafka, instance = work.city, work.kafka, work.instance
         self._deadline = work.deadline.stretch()
-        self._intake = Intake(city, work.key, deltas=True)
+        self._intake = BulkIntake(city, work.key, deltas=True)
         self._own: dict[str, Mark] = {}
         self._moved: dict[str, float] = {}  # when a raw partition last had something, by the monotonic clock
         self._paused: set[str] = set()
         self._paced = 0.0
         self._failed: Exception | None = None
         self._producer = Producer(
-            producer_settings(kafka, transactional_id=kafka.topic(f"intake-{instance}"), transaction_timeout_ms=TRANSACTION_MS)
+            producer_settings(
+                kafka, transactional_id=kafka.topic(f"intake-{instance}"), transaction_timeout_ms=TRANSACTION_MS, compression_level=1
+            )
         )
         self._producer.init_transactions(ANSWER_S)
         self._flush = Flush(kafka, work.layout, Cut(city, work.layout.table), self._producer)
@@ -165,10 +178,15 @@ class Session:
         self._consumer.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def __enter__(self) -> Session:
+        settle_garbage()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
+
+    def position(self, raw: str) -> int:
+        """How far a raw partition has been read and written; 0 where another has it."""
+        return self._own[raw].position if raw in self._own else 0
 
     def step(self) -> None:
         """Read for a moment, and write what came.
@@ -187,30 +205,33 @@ class Session:
             self._pace(int(time.time()))
 
     def _taken(self, messages: Sequence[Message]) -> list[Part]:
-        by_raw: dict[str, list[Raw]] = {}
-        ended: set[str] = set()
-        for message in messages:
-            error = message.error()
-            if error is None:
-                by_raw.setdefault(self._raw(message), []).append(_record(message))
-            elif error.code() == PARTITION_EOF:
-                ended.add(self._raw(message))
-            elif error.code() in _FENCED:  # an error that comes as a message does not say whether it is fatal
-                raise KafkaException(error)
-        now = time.monotonic()
+        records, ended = self._read(messages)
         for raw in ended & self._own.keys():
             self._own[raw] = self._own[raw]._replace(at_end=True)
+        now = time.monotonic()
         parts = []
-        for raw, records in by_raw.items():
+        for (topic, partition), block in blocks(records).items():
+            raw = self._raw_of(topic, partition)
             if raw not in self._own:  # it was taken away while these were on their way
                 continue
-            source, partition = _split(raw)
+            source, _ = _split(raw)
             self._moved[raw] = now
-            folded = self._intake.apply(source, partition, records)
+            folded = self._intake.apply_block(source, partition, block)
             if folded.counts:
                 parts.append(Part(source, partition, folded, raw in ended))
-                account(self._meter, source, len(records), folded)
+                account(self._meter, source, len(block.payloads), folded)
         return parts
+
+    def _read(self, messages: Sequence[Message]) -> tuple[Sequence[Message], set[str]]:
+        """The records among the messages, and the raw partitions whose end was reached."""
+        errors = list(map(Message.error, messages))
+        if {*map(type, errors)} <= {NoneType}:  # an error cannot be compared with None
+            return messages, set()
+        for error in errors:
+            if error is not None and error.code() in _FENCED:  # an error that comes as a message does not say whether it is fatal
+                raise KafkaException(error)
+        ended = {self._raw(m) for m, error in zip(messages, errors, strict=True) if error is not None and error.code() == PARTITION_EOF}
+        return [message for message, error in zip(messages, errors, strict=True) if error is None], ended
 
     def _commit(self, parts: list[Part]) -> None:
         with self._deadline:
@@ -306,17 +327,6 @@ class Session:
     def _at(self, raw: str) -> TopicPartition:
         name, _, partition = raw.rpartition("/")
         return TopicPartition(self._kafka.topic(name), int(partition))
-
-
-def _record(message: Message) -> Raw:
-    kind, ms = message.timestamp()
-    if kind != TIMESTAMP_LOG_APPEND_TIME:
-        raise IntakeError(f"topic {message.topic()}: its records do not bear the log's time; tocsin topics check says what to change")
-    offset = message.offset()
-    assert offset is not None, "a record that was read has an offset"
-    headers: Any = message.headers()
-    given = tuple((name, value if isinstance(value, bytes) else b"") for name, value in headers or ())
-    return Raw(offset, ms // 1000, message.value() or b"", given)
 
 
 def _split(raw: str) -> tuple[str, int]:

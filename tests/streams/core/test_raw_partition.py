@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 
 from streams.core.dedupe import Recent
@@ -49,10 +50,11 @@ def test_a_state_that_cannot_be_read_is_refused(state: bytes, message: str):
 
 def test_digests_are_cut_where_offsets_leap():
     marks = [(5, 1), (7, 2), (7 + GAP_MAX, 3), (8 + 2 * GAP_MAX, 4), (10**12, 5)]
-    runs = list(digest_runs(marks))
+    offset, digest = np.array(marks, np.int64).T
+    runs = list(digest_runs(offset, digest.astype(np.uint64)))
     assert [(first, len(column) // 8) for first, column in runs] == [(5, GAP_MAX + 3), (8 + 2 * GAP_MAX, 1), (10**12, 1)]
     assert runs[0][1][:24] == b"".join(n.to_bytes(8, "little") for n in (1, 0, 2))
-    assert list(digest_runs([])) == []
+    assert list(digest_runs(offset[:0], digest[:0].astype(np.uint64))) == []
     assert by_partition([("b", 9, b"x"), ("a", 1, b"y"), ("b", 2, b"z")]) == {"a": [(1, b"y")], "b": [(2, b"z"), (9, b"x")]}
 
 

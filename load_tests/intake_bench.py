@@ -1,0 +1,118 @@
+"""Records a second of CPU time through intake, one process over one raw partition on a real broker, and through its peers on the same topic."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+from confluent_kafka import Producer
+from msgspec import Struct
+
+from load_tests.intake_peers import KEYS
+from load_tests.intake_records import raw_records
+from load_tests.intake_town import SOURCE, only_calls
+from load_tests.services.kafka import Kafka
+from streams.shells.kafka.clients import producer_settings
+from streams.shells.kafka.settings import Deployment, load_deployment
+from streams.shells.kafka.topics import create
+
+PREFIX = "bench."
+QUIX = "TOCSIN_QUIX_PYTHON"
+PEER_S_MAX = 900.0
+WARM_SHARE = 0.1
+SHARES = {"drain": 1.0, "intake": 1.0, "faust": 0.04, "quix": 0.06}
+"""Of the records that each reads: the slow ones need fewer for a steady figure."""
+
+
+class Report(Struct):
+    """Events a second of CPU time, the Kafka library's threads included; ``quix_eps`` is 0 where there is no Quix Streams (``make peers``)."""
+
+    records: int
+    bytes_each: float
+    intake_eps: int
+    drain_eps: int
+    faust_eps: int
+    quix_eps: int
+    of_drain: float
+    times_faust: float
+    times_quix: float
+    seconds: float
+
+
+def run(folder: Path, *, records: int, seed: int, say: Callable[[str], None]) -> Report:
+    """Fill the topic, then read it with one after the other."""
+    began = time.monotonic()
+    quix = _quix()
+    with Kafka(folder / "kafka") as kafka:
+        environ = {"TOCSIN_KAFKA_BOOTSTRAP": kafka.bootstrap, "TOCSIN_KAFKA_PREFIX": PREFIX}
+        deployment = load_deployment(None, environ=environ)
+        create(only_calls(), deployment, state=folder / KEYS, partitions=4)
+        say(f"writing {records} records")
+        size = _fill(deployment, records, seed)
+        eps = {}
+        for name, share in SHARES.items():
+            number = max(1000, int(records * share))
+            asked = [str(number), str(int(number * WARM_SHARE))]
+            if name == "quix":
+                command = [quix, "-c", "import intake_quix; intake_quix.main()", kafka.bootstrap, f"{PREFIX}raw.{SOURCE}", *asked]
+            else:
+                command = [sys.executable, "-c", "from load_tests.intake_peers import main; main()", name, kafka.bootstrap, PREFIX, *asked]
+            say(f"reading with {name}")
+            eps[name] = _eps(command, folder) if command[0] else 0
+            say(f"{eps[name]} a second")
+    return Report(
+        records=records,
+        bytes_each=round(size / records, 1),
+        intake_eps=eps["intake"],
+        drain_eps=eps["drain"],
+        faust_eps=eps["faust"],
+        quix_eps=eps["quix"],
+        of_drain=round(eps["intake"] / eps["drain"], 3),
+        times_faust=round(eps["intake"] / eps["faust"], 1),
+        times_quix=round(eps["intake"] / eps["quix"], 1) if eps["quix"] else 0.0,
+        seconds=round(time.monotonic() - began, 1),
+    )
+
+
+def _quix() -> str:
+    """The interpreter that has Quix Streams: the one named in the environment, or that of ``make peers``; empty where there is none."""
+    made = Path(__file__).parents[1] / ".venv" / "quix" / "bin" / "python"
+    return os.environ.get(QUIX, "") or (str(made) if made.exists() else "")
+
+
+def _fill(deployment: Deployment, records: int, seed: int) -> int:
+    producer = Producer(
+        producer_settings(deployment.kafka, queue_buffering_max_messages=1_000_000, batch_size=1 << 20) | {"compression.type": "none"}
+    )
+    topic, size = deployment.kafka.topic(f"raw.{SOURCE}"), 0
+    for i, (key, payload) in enumerate(raw_records(only_calls(), records, int(time.time()), seed)):
+        while True:
+            try:
+                producer.produce(topic, payload, key, partition=0)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        size += len(payload)
+        if i % 10_000 == 0:
+            producer.poll(0)
+    assert producer.flush(60.0) == 0, "records were not acknowledged"
+    return size
+
+
+def _eps(command: list[str], folder: Path) -> int:
+    environ = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parents[1], Path(__file__).parent))),
+        KEYS.upper(): str(folder / KEYS),
+    }
+    done = subprocess.run(command, env=environ, capture_output=True, timeout=PEER_S_MAX, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith(b"{")]
+    if not lines:
+        raise RuntimeError(f"{command[2:4]} ended with status {done.returncode}: {done.stderr.decode(errors='replace')[-2000:]}")
+    found: dict[str, float] = orjson.loads(lines[-1])
+    return round(found["records"] / found["cpu_s"])
