@@ -107,6 +107,7 @@ BANS: tuple[Ban, ...] = (
 )
 
 NOT_IMPORTED: dict[str, str] = {
+    "load_tests/intake_quix.py": "a peer, run by an interpreter of its own",
     "detectors/checks.py": "the contract suite of detectors, for tests here and in packages that bring one",
 }
 """Modules nobody imports and that are no entry point of pyproject.toml, each with its reason."""
