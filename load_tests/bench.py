@@ -1,5 +1,7 @@
 """``tocsin bench``: speed as ratios to a peer measured in the same run, never as a bare number to believe.
 
+tocsin bench all --write docs   all of them but accuracy, and docs/performance.md
+tocsin bench scale --json       cost as series, areas and processes grow
 tocsin bench assess --json      series-windows a second of the counts bank, of the same tail asked for one series at a time, and of river
 tocsin bench fuzz --json        records bent out of shape, through intake: none stops it, each is accounted for
 tocsin bench fanout --json      how soon an alert reaches a thousand readers of the feed, some of them stuck
@@ -193,6 +195,42 @@ def latency(
     with TemporaryDirectory(prefix="tocsin-bench-", ignore_cleanup_errors=True) as folder:
         found = run(keep or Path(folder), rate=rate, seconds=seconds, seed=seed)
     _report(json, **msgspec.to_builtins(found))
+
+
+@app.command(epilog="Example: tocsin bench scale --records 1000000 --json")
+def scale(
+    json: Json = False,
+    records: Annotated[int, typer.Option(min=100_000, max=20_000_000, help="Raw records for each number of processes.")] = 1_000_000,
+    series: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="At most so many.")] = 1_000_000,
+) -> None:
+    """CPU time a changed cell as series grow, a record as areas and processes grow; what idle series cost."""
+    from load_tests.scale import run
+
+    with TemporaryDirectory(prefix="tocsin-bench-", ignore_cleanup_errors=True) as folder:
+        _report(json, **msgspec.to_builtins(run(Path(folder), records=records, largest=series, say=_say)))
+
+
+@app.command(name="all", epilog="Example: tocsin bench all --only intake --only scale --write docs")
+def every(
+    json: Json = False,
+    only: Annotated[list[str] | None, typer.Option(help="Run this one; the figures of the others stay as they are.")] = None,
+    write: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of performance.json, performance.md and its pictures.")
+    ] = None,
+) -> None:
+    """Every benchmark of speed and of faults, about an hour and a half; and the page of performance made of them."""
+    from load_tests import every_bench
+
+    try:
+        report = every_bench.run(only or (), every_bench.read(write), _say)
+    except KeyError as error:
+        raise typer.BadParameter(str(error.args[0]), param_hint="--only") from None
+    if write is not None:
+        try:
+            every_bench.write(report, write)
+        except ModuleNotFoundError as error:
+            sys.stderr.write(f"{error.name} is not installed: the page was written without pictures; pip install matplotlib\n")
+    sys.stdout.write(orjson.dumps(report, option=0 if json else orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def _finish(report: Judged, *, json: bool) -> NoReturn:

@@ -41,6 +41,9 @@ class Report(Struct):
     of_drain: float
     times_faust: float
     times_quix: float
+    broker_write_us: float  # of the broker's CPU time a record
+    broker_read_us: float  # the same, read once
+    profile: dict[str, float]  # stage -> microseconds of CPU time a record
     seconds: float
 
 
@@ -49,22 +52,24 @@ def run(folder: Path, *, records: int, seed: int, say: Callable[[str], None]) ->
     began = time.monotonic()
     quix = _quix()
     with Kafka(folder / "kafka") as kafka:
-        environ = {"TOCSIN_KAFKA_BOOTSTRAP": kafka.bootstrap, "TOCSIN_KAFKA_PREFIX": PREFIX}
-        deployment = load_deployment(None, environ=environ)
+        deployment = _deployment(kafka, PREFIX)
         create(only_calls(), deployment, state=folder / KEYS, partitions=4)
         say(f"writing {records} records")
+        before_s = kafka.cpu_s()
         size = _fill(deployment, records, seed)
-        eps = {}
+        written_s = kafka.cpu_s()
+        eps, read_s = {}, 0.0
         for name, share in SHARES.items():
             number = max(1000, int(records * share))
-            asked = [str(number), str(int(number * WARM_SHARE))]
-            if name == "quix":
-                command = [quix, "-c", "import intake_quix; intake_quix.main()", kafka.bootstrap, f"{PREFIX}raw.{SOURCE}", *asked]
-            else:
-                command = [sys.executable, "-c", "from load_tests.intake_peers import main; main()", name, kafka.bootstrap, PREFIX, *asked]
+            command = _quix_command(quix, kafka, number) if name == "quix" else _command(name, kafka, PREFIX, number)
             say(f"reading with {name}")
-            eps[name] = _eps(command, folder) if command[0] else 0
+            eps[name] = _eps(_answers(command, folder)[-1]) if command[0] else 0
             say(f"{eps[name]} a second")
+            read_s = read_s or kafka.cpu_s() - written_s
+        say("where the time goes")
+        create(only_calls(), again := _deployment(kafka, "profile."), state=folder / KEYS, partitions=4)
+        _fill(again, records // 2, seed)
+        profile = _answers(_command("profile", kafka, "profile.", records // 2), folder)[-1]
     return Report(
         records=records,
         bytes_each=round(size / records, 1),
@@ -75,6 +80,9 @@ def run(folder: Path, *, records: int, seed: int, say: Callable[[str], None]) ->
         of_drain=round(eps["intake"] / eps["drain"], 3),
         times_faust=round(eps["intake"] / eps["faust"], 1),
         times_quix=round(eps["intake"] / eps["quix"], 1) if eps["quix"] else 0.0,
+        broker_write_us=round(1e6 * (written_s - before_s) / records, 2),
+        broker_read_us=round(1e6 * read_s / records, 2),
+        profile=profile,
         seconds=round(time.monotonic() - began, 1),
     )
 
@@ -104,15 +112,30 @@ def _fill(deployment: Deployment, records: int, seed: int) -> int:
     return size
 
 
-def _eps(command: list[str], folder: Path) -> int:
-    environ = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parents[1], Path(__file__).parent))),
-        KEYS.upper(): str(folder / KEYS),
-    }
+def _deployment(kafka: Kafka, prefix: str) -> Deployment:
+    return load_deployment(None, environ={"TOCSIN_KAFKA_BOOTSTRAP": kafka.bootstrap, "TOCSIN_KAFKA_PREFIX": prefix})
+
+
+def _command(name: str, kafka: Kafka, prefix: str, records: int) -> list[str]:
+    code = "from load_tests.intake_peers import main; main()"
+    return [sys.executable, "-c", code, name, kafka.bootstrap, prefix, str(records), str(int(records * WARM_SHARE))]
+
+
+def _quix_command(python: str, kafka: Kafka, records: int) -> list[str]:
+    code = "import intake_quix; intake_quix.main()"
+    return [python, "-c", code, kafka.bootstrap, f"{PREFIX}raw.{SOURCE}", str(records), str(int(records * WARM_SHARE))]
+
+
+def _eps(found: dict[str, float]) -> int:
+    return round(found["records"] / found["cpu_s"])
+
+
+def _answers(command: list[str], folder: Path) -> list[dict[str, float]]:
+    """What a process prints: JSON objects, one a line."""
+    paths = os.pathsep.join(map(str, (Path(__file__).parents[1], Path(__file__).parent)))
+    environ = {**os.environ, "PYTHONPATH": paths, KEYS.upper(): str(folder / KEYS)}
     done = subprocess.run(command, env=environ, capture_output=True, timeout=PEER_S_MAX, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith(b"{")]
     if not lines:
         raise RuntimeError(f"{command[2:4]} ended with status {done.returncode}: {done.stderr.decode(errors='replace')[-2000:]}")
-    found: dict[str, float] = orjson.loads(lines[-1])
-    return round(found["records"] / found["cpu_s"])
+    return [orjson.loads(line) for line in lines]

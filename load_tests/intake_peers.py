@@ -1,12 +1,14 @@
 """One way to read the raw topic, in a process of its own: what it takes in CPU time, the threads of its Kafka library included.
 
-Its arguments: drain, intake or faust; the broker, the prefix of topics, how many records, and how many of them to warm up. The warm
+Its arguments: drain, intake, faust or profile; the broker, the prefix of topics, how many records, and how many of them to warm up. The warm
 ones are read first and not counted. Prints {"records": ..., "cpu_s": ...}.
 """
 
 from __future__ import annotations
 
+import cProfile
 import os
+import pstats
 import sys
 import tempfile
 import threading
@@ -38,14 +40,14 @@ class Stopwatch:
     """CPU seconds of this process from record ``warm`` to record ``records``."""
 
     def __init__(self, records: int, warm: int) -> None:
-        self._records, self._warm = records, warm
+        self.records, self.warm = records, warm
         self._began: tuple[int, float] | None = None
 
     def at(self, position: int) -> bool:
         """So many have been read; whether that is all."""
-        if self._began is None and position >= self._warm:
+        if self._began is None and position >= self.warm:
             self._began = position, time.process_time()
-        if position < self._records:
+        if position < self.records:
             return False
         assert self._began is not None, "it is begun before"
         first, cpu_s = self._began
@@ -114,7 +116,57 @@ def faust_agent(kafka: KafkaSettings, watch: Stopwatch) -> None:
         faust.Worker(app, loglevel="error").execute_from_commandline()
 
 
-PEERS: dict[str, Callable[[KafkaSettings, Stopwatch], None]] = {"drain": drain, "intake": intake, "faust": faust_agent}
+def profiled(kafka: KafkaSettings, watch: Stopwatch) -> None:
+    """``intake`` under a profiler of CPU time: prints {stage: microseconds a record}, the profiler's own cost in it."""
+    profile = cProfile.Profile(time.thread_time)
+    counted = _Counted(watch, profile)
+    intake(kafka, counted)
+    profile.disable()
+    total = time.process_time() - counted.began_s
+    rows = pstats.Stats(profile).stats.items()  # type: ignore[attr-defined]
+    spent = {
+        stage: sum(row[3] for (path, _, name), row in rows if path.endswith(file) and name == function)
+        for stage, (file, function) in STAGES.items()
+    }
+    main = sum(row[2] for _, row in rows)
+    spent["the rest of the main thread"] = max(0.0, main - sum(spent.values()))
+    spent["threads of the Kafka library"] = max(0.0, total - main)
+    os.write(
+        1, orjson.dumps({stage: round(1e6 * spent_s / (counted.position - counted.first), 3) for stage, spent_s in spent.items()}) + b"\n"
+    )
+
+
+class _Counted(Stopwatch):
+    """Profiles what the stopwatch times."""
+
+    def __init__(self, watch: Stopwatch, profile: cProfile.Profile) -> None:
+        super().__init__(watch.records, watch.warm)
+        self._profile, self.first, self.position, self.began_s = profile, 0, 0, 0.0
+
+    def at(self, position: int) -> bool:
+        if not self.began_s and position >= self.warm:
+            self.first, self.began_s = position, time.process_time()
+            self._profile.enable()
+        self.position = position
+        return position >= self.records
+
+
+STAGES = {
+    "taking messages over from the Kafka library": ("~", "<method 'consume' of 'cimpl.Consumer' objects>"),
+    "messages to columns": ("blocks.py", "blocks"),
+    "scanning JSON": ("scan.py", "scan"),
+    "times": ("civil.py", "parse"),
+    "categories, codes, addresses": ("tokens.py", "look_up"),
+    "points": ("areas.py", "by_points"),
+    "digests": ("reader.py", "_digests"),
+    "judging: watermark, duplicates, batch entry": ("sweep.py", "sweep"),
+    "cells": ("intake.py", "_folded"),
+    "journal records": ("flush.py", "_write_counts"),
+    "transaction": ("~", "<method 'commit_transaction' of 'cimpl.Producer' objects>"),
+}
+"""Stage -> file and function, none within another."""
+
+PEERS: dict[str, Callable[[KafkaSettings, Stopwatch], None]] = {"drain": drain, "intake": intake, "faust": faust_agent, "profile": profiled}
 
 
 def main() -> None:

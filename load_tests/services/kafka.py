@@ -112,6 +112,10 @@ class Kafka:
         """End it at once."""
         self._service.kill()
 
+    def cpu_s(self) -> float:
+        """CPU seconds it has used so far."""
+        return self._service.cpu_s()
+
     def __enter__(self) -> Kafka:
         self.start()
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import socket
@@ -41,6 +42,12 @@ def free_ports(number: int) -> list[int]:
     raise ServiceError(f"fewer than {number} free ports between {PORTS[0]} and {PORTS[-1]}; end what uses them")
 
 
+def cpu_s(pid: int) -> float:
+    """CPU seconds that a running process of this machine has used, all its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Service:
     """A child process with a log file. ``answers`` says whether it can be used by now."""
 
@@ -53,6 +60,10 @@ class Service:
         """Of the running process."""
         assert self._process is not None, f"{self._name} is not running"
         return self._process.pid
+
+    def cpu_s(self) -> float:
+        """CPU seconds of the running process."""
+        return cpu_s(self.pid)
 
     def start(self) -> None:
         """Start and wait until it answers.

@@ -29,8 +29,9 @@ def blocks(messages: Sequence[Message]) -> dict[tuple[str, int], Block]:
     """
     if not messages:
         return {}
-    topics = list(map(Message.topic, messages))
-    partitions = np.fromiter(map(Message.partition, messages), np.int32, len(messages))
+    kind = type(messages[0])  # a method of the class is called faster than one of each object
+    topics = list(map(kind.topic, messages))
+    partitions = np.fromiter(map(kind.partition, messages), np.int32, len(messages))
     found = {}
     for topic in dict.fromkeys(topics):
         of_topic = np.ones(len(messages), np.bool_)
@@ -44,19 +45,19 @@ def blocks(messages: Sequence[Message]) -> dict[tuple[str, int], Block]:
 
 
 def _block(topic: str, messages: Sequence[Message]) -> Block:
-    n = len(messages)
-    times: NDArray[np.int64] = np.fromiter(chain.from_iterable(map(Message.timestamp, messages)), np.int64, 2 * n).reshape(n, 2)
+    n, kind = len(messages), type(messages[0])
+    times: NDArray[np.int64] = np.fromiter(chain.from_iterable(map(kind.timestamp, messages)), np.int64, 2 * n).reshape(n, 2)
     if bool((times[:, 0] != TIMESTAMP_LOG_APPEND_TIME).any()):
         raise ClockError(f"topic {topic}: its records do not bear the log's time; tocsin topics check says what to change")
-    payloads: list[Any] = list(map(Message.value, messages))
+    payloads: list[Any] = list(map(kind.value, messages))
     if payloads.count(None):
         payloads = [payload or b"" for payload in payloads]
-    offset = np.fromiter(map(Message.offset, messages), np.int64, n)
+    offset = np.fromiter(map(kind.offset, messages), np.int64, n)
     return Block(offset, times[:, 1] // 1000, payloads, _headers(messages))
 
 
 def _headers(messages: Sequence[Message]) -> dict[int, Headers]:
-    given: list[Any] = list(map(Message.headers, messages))
+    given: list[Any] = list(map(type(messages[0]).headers, messages))
     if given.count(None) == len(given):
         return {}
     return {

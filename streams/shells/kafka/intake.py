@@ -224,7 +224,7 @@ class Session:
 
     def _read(self, messages: Sequence[Message]) -> tuple[Sequence[Message], set[str]]:
         """The records among the messages, and the raw partitions whose end was reached."""
-        errors = list(map(Message.error, messages))
+        errors = list(map(type(messages[0]).error, messages)) if messages else []
         if {*map(type, errors)} <= {NoneType}:  # an error cannot be compared with None
             return messages, set()
         for error in errors:
