@@ -6,15 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from load_tests.outcomes import Step, settled
-from load_tests.simulation.reference import Outcome as Reference
 from load_tests.simulation.reference import raw_log, undisturbed
 from load_tests.simulation.run import Done
 from load_tests.simulation.tables import Row, Tables
 from load_tests.simulation.town import WINDOW_S, count
 from sinks.base import Batch
+from streams.columns import unpack
 from streams.core.configure import city_of
 from streams.core.decide import Decide
 from streams.core.journal import decode
@@ -148,8 +146,7 @@ def same_journal_same_outputs(done: Done, events: list[Event]) -> None:
     decide.check()
     _equal("same_journal_same_outputs", dict(enumerate(expected)), dict(enumerate(record for _, record in events)))
     rows = Tables()
-    for alert in states.values():
-        rows.write(Batch(alerts=(alert,)))
+    rows.write(Batch(alerts=tuple(states.values())))
     _equal("newest_state_of_alerts", rows.rows["alerts"], done.tables.rows["alerts"])
     if decide.tally().gaps:
         raise Breach("numbers_without_gap", f"decide missed findings {decide.tally().gaps} times")
@@ -167,11 +164,11 @@ def cockpits(done: Done, events: list[Event]) -> None:
             raise Breach("cockpits_tell_the_same", f"{cockpit.name} told {len(told)} of {len(events)} events")
 
 
-def counted_once(done: Done, reference: Reference) -> None:
+def counted_once(done: Done, reference: Tables) -> None:
     """Each accepted record is in the tables once, and each rejected one: against a count without any code under test."""
     raws = raw_log(done.world.log, done.city)
     counted = count((raw, [(r.offset, r.append_s, r.payload) for r in records]) for raw, records in raws.items())
-    for name, tables in (("each_record_counted_once", done.tables), ("undisturbed_run_counts_each_record_once", reference.tables)):
+    for name, tables in (("each_record_counted_once", done.tables), ("undisturbed_run_counts_each_record_once", reference)):
         cells: Counter[Row] = Counter()
         for area, signal, minute, n in tables.named("cells", "area", "signal", "minute", "n"):
             cells[area, signal, minute] += n
@@ -186,18 +183,17 @@ def _rolled_up(done: Done) -> None:
     for _, entry in done.world.log.records("counts"):
         record = decode(entry.value or b"")
         if isinstance(record, Counts):
-            tables = Tables()
-            tables.write(Batch(counts=((0, msgspec.structs.replace(record, rollup=False)),)))
-            for signal, minute, n in tables.named("cells", "signal", "minute", "n"):
-                sums[record.rollup][signal, minute] += n
+            cells = unpack(record)
+            for signal, minute, n in zip(cells.signal.tolist(), cells.minute.tolist(), cells.n.tolist(), strict=True):
+                sums[record.rollup][record.signals[signal], minute] += n
     _equal("roll_up_is_the_sum", dict(sums[False]), dict(sums[True]))
 
 
-def equal_rows(done: Done, reference: Reference) -> None:
+def equal_rows(done: Done, reference: Tables) -> None:
     """Scores, dead letters and what was not as usual: as in the undisturbed run, to the last bit."""
     for table in ("scores", "dead_letters"):
-        _equal(f"{table}_equal", reference.tables.rows[table], done.tables.rows[table])
-    _equal("quality_equal", _quality(reference.tables), _quality(done.tables))
+        _equal(f"{table}_equal", reference.rows[table], done.tables.rows[table])
+    _equal("quality_equal", _quality(reference), _quality(done.tables))
 
 
 def _quality(tables: Tables) -> dict[Row, int]:
@@ -216,10 +212,8 @@ def tables_hold_the_topics(done: Done, events: list[Event]) -> None:
     for table in ("transitions", "commands"):
         _equal(f"{table}_table", wanted.rows[table], done.tables.rows[table])
     scores = Tables()
-    for _, entry in done.world.log.records("scores"):
-        record = decode(entry.value or b"")
-        assert isinstance(record, Scores), "nothing else stands there"
-        scores.write(Batch(scores=(record,)))
+    found = [decode(entry.value or b"") for _, entry in done.world.log.records("scores")]
+    scores.write(Batch(scores=tuple(record for record in found if isinstance(record, Scores))))
     _equal("scores_table", scores.rows["scores"], done.tables.rows["scores"])
 
 
@@ -227,11 +221,11 @@ _STEP = ("alert_id", "seq", "at", "onset", "area", "signals", "from_state", "to_
 _ALERT = ("id", "onset", "area", "signals", "state", "band", "risk", "reason")
 
 
-def equal_alerts(tables: Tables, reference: Reference) -> None:
+def equal_alerts(tables: Tables, reference: Tables) -> None:
     """What closed windows have made of alerts, as ``load_tests.outcomes.settled`` says; how early an open window fired may differ."""
-    ours, theirs = (settled((Step(*row) for row in each.named("transitions", *_STEP)), WINDOW_S) for each in (tables, reference.tables))
+    ours, theirs = (settled((Step(*row) for row in each.named("transitions", *_STEP)), WINDOW_S) for each in (tables, reference))
     _equal("transitions_equal", theirs, ours)
-    _equal("alerts_equal", _alerts(reference.tables, theirs), _alerts(tables, ours))
+    _equal("alerts_equal", _alerts(reference, theirs), _alerts(tables, ours))
 
 
 def _alerts(tables: Tables, steps: Iterable[Row]) -> dict[Row, Row]:

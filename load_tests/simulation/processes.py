@@ -171,7 +171,7 @@ class AssessProcess(Process):
             consumer.commit()
 
     def _assigned(self, part: list[Place]) -> None:
-        self._later = [(topic, [at for name, at in part if name == topic]) for topic in self._lanes]
+        self._later += [(topic, [at for name, at in part if name == topic]) for topic in self._lanes]
 
     def _open_score(self, partition: int) -> Host:
         hosted = self.at.layout.hosted(partition)

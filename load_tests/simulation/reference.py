@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from load_tests.simulation.log import Log
 from load_tests.simulation.tables import Tables
-from load_tests.simulation.town import KEY
+from load_tests.simulation.town import DEDUPE_OFFSETS, KEY
 from sinks.base import Batch
 from streams.core.configure import city_of, configure_command
 from streams.core.decide import Decide
@@ -16,7 +16,7 @@ from streams.core.intake import Folded, Intake, Raw
 from streams.core.journal import decode
 from streams.core.pipeline import Scorer
 from streams.core.shard import shards_of
-from streams.model import Counts, Transition
+from streams.model import Alert, Counts, Rejected, Scores, Transition
 from streams.settings import City
 
 LOT = 12
@@ -74,32 +74,34 @@ def _events(raw: str, records: list[Raw], said: list[tuple[int, Idle]]) -> Itera
         number += 1
 
 
-class Outcome(NamedTuple):
-    """What an undisturbed run comes to."""
-
-    tables: Tables
-    transitions: list[Transition]
-    open_windows: int
-
-
-def undisturbed(log: Log, city: City) -> Outcome:
+def undisturbed(log: Log, city: City) -> Tables:
     """Everything once, in order of time, a few records of one raw partition after the other."""
     configured = city_of(configure_command(city, id="configure-1", time_s=0, actor="tocsin"))
-    intake, scorer, decide = Intake(city, KEY, deltas=True), Scorer(configured), Decide(configured, shards_of(configured))
-    tables, steps = Tables(), []
+    intake, scorer, decide = Intake(city, KEY, deltas=True, dedupe_offsets=DEDUPE_OFFSETS), Scorer(configured), Decide(configured, shards_of(configured))
+    counts: list[Counts] = []
+    scores: list[Scores] = []
+    steps: list[Transition] = []
+    alerts: list[Alert] = []
+    rejected: list[Rejected] = []
     said = idles(log)
-    for folded in _folded(intake, heapq.merge(*(_events(raw, records, said.get(raw, [])) for raw, records in raw_log(log, city).items()))):
-        tables.write(Batch(counts=tuple((0, counts) for counts in folded.counts), rejected=folded.rejected))
-        for counts in folded.counts:
-            scored = scorer.apply(counts)
-            tables.write(Batch(scores=scored.scores))
-            for found in (*scored.findings, *scored.closed):
-                decided = decide.apply(found)
-                start = len(steps)
+    events = heapq.merge(*(_events(raw, records, said.get(raw, [])) for raw, records in raw_log(log, city).items()))
+    for folded in _folded(intake, events):
+        rejected += folded.rejected
+        for record in folded.counts:
+            counts.append(record)
+            scored = scorer.apply(record)
+            scores += scored.scores
+            for each in (*scored.findings, *scored.closed):
+                decided = decide.apply(each)
                 steps += decided.transitions
-                tables.write(Batch(transitions=tuple(enumerate(decided.transitions, start)), alerts=decided.alerts))
+                alerts += decided.alerts
     decide.check()
-    return Outcome(tables, steps, 0)
+    batch = Batch(
+        counts=tuple(enumerate(counts)), scores=tuple(scores), transitions=tuple(enumerate(steps)), alerts=tuple(alerts), rejected=tuple(rejected)
+    )
+    tables = Tables()
+    tables.write(batch)
+    return tables
 
 
 def _folded(intake: Intake, events: Iterator[Event]) -> Iterator[Folded]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from load_tests.simulation.log import Log
 from load_tests.simulation.processes import KAFKA, AssessProcess, CockpitProcess, End, IntakeProcess, People, Process, Scene, SinkProcess
-from load_tests.simulation.seams import Stage
+from load_tests.simulation.seams import STAGE
 from load_tests.simulation.tables import Tables
 from load_tests.simulation.town import DAYS, KEY, START_S, Sent, city, sendings
 from load_tests.simulation.world import CALM, Killed, Weather, World
@@ -21,12 +21,14 @@ from streams.settings import City
 from streams.shells.keys import key_id
 from streams.shells.kafka.layout import KEY as LAYOUT_KEY
 from streams.shells.kafka.layout import Layout, encode_layout
+from streams.shells.kafka.sink_records import TOPICS
 from streams.shells.kafka.topics import specs
 
 COUNTS_PARTITIONS = 2
 TURNS_MAX = 5_000
 ROUNDS_MAX = 400
 STILL_ROUNDS = 4
+ZOMBIES_MAX = 3
 AWAY_S = (1.0, 4.0, 40.0)
 
 
@@ -45,9 +47,9 @@ class Done(NamedTuple):
 
 
 class Run:
-    """The world of one seed, and who is in it."""
+    """The world of one seed, and who is in it. Within ``seams.staged``."""
 
-    def __init__(self, seed: int, stage: Stage) -> None:
+    def __init__(self, seed: int) -> None:
         rng = random.Random(f"plan {seed}")
         partitions = rng.choice((1, 2, 2, 3))
         self.city = city(partitions)
@@ -57,7 +59,7 @@ class Run:
         self.world = World(seed, log, Weather.drawn(rng), float(START_S if live else START_S + (DAYS + 2) * DAY_S))
         self.world.turn = self.turn
         self.tables = Tables()
-        stage.world, stage.tables = self.world, self.tables
+        STAGE.world, STAGE.tables = self.world, self.tables
         self._live, self._sendings = live, sendings(rng, partitions)
         self._sent = 0
         self._scene = Scene(self.world, self.city, self._begin())
@@ -217,7 +219,9 @@ class Run:
         if not isinstance(old, People):
             self._zombies.append(old)
         self._start(name)
-        self._zombies = [zombie for zombie in self._zombies if zombie.alive][-3:]
+        self._zombies = [zombie for zombie in self._zombies if zombie.alive]
+        for zombie in self._zombies[:-ZOMBIES_MAX]:
+            zombie.die()
 
     def _expel(self) -> None:
         groups = self.world.log.groups
@@ -259,9 +263,16 @@ class Run:
             world.now_s += 1.0
             now = self._measure()
             still, before = (still + 1 if now == before else 0), now
-            if still >= STILL_ROUNDS and round_ > 2 + STILL_ROUNDS and all(process.rests() for process in self._running.values()):
+            if still >= STILL_ROUNDS and round_ > 2 + STILL_ROUNDS and self._through():
                 return
         raise Unrest(f"not at rest after {ROUNDS_MAX} rounds")
+
+    def _through(self) -> bool:
+        """Whether every process has done what it knows of, and the tables' offsets have come to the ends."""
+        log, committed = self.world.log, self.world.log.groups.of("sink-clickhouse").committed
+        ends = [(topic, at, entries[-1].offset + 1) for topic in TOPICS for at in range(len(log.topics[topic])) if (entries := log.kept(topic, at))]
+        written = all(committed.get((topic, at), (0, ""))[0] >= end for topic, at, end in ends)
+        return written and all(process.rests() for process in self._running.values())
 
     def _forget_others(self) -> None:
         """Members whose process is gone for good are expelled."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -11,8 +12,14 @@ import detectors.base
 from load_tests.simulation.clients import Consumer, Producer
 from load_tests.simulation.readers import KafkaConsumer
 from load_tests.simulation.tables import TablesSink
+from load_tests.simulation.town import DEDUPE_OFFSETS
 from load_tests.simulation.world import Clock, World
-from streams.shells.kafka import alerts_topic, host, intake, lane, outlet, reading, sink, snapshots
+from streams.core.intake import Intake
+from streams.shells.kafka import alerts_topic, flush, host, intake, lane, outlet, reading, sink, snapshots
+
+
+Remembers = partial(Intake, dedupe_offsets=DEDUPE_OFFSETS)
+"""So little that some duplicates are out of reach, and what is remembered in the log is dropped again."""
 
 
 class Quiet:
@@ -29,39 +36,44 @@ class Stage:
         self.world: Any = None
         self.tables: Any = None
 
-    def here(self) -> World:
-        """The world that is on."""
-        world: World = self.world
-        return world
-
     def producer(self, settings: dict[str, Any]) -> Producer:
         """In place of librdkafka's."""
-        return Producer(self.here(), settings)
+        return Producer(self.world, settings)
 
     def consumer(self, settings: dict[str, Any]) -> Consumer:
         """In place of librdkafka's."""
-        return Consumer(self.here(), settings)
+        return Consumer(self.world, settings)
 
     def kafka_consumer(self, **settings: Any) -> KafkaConsumer:
         """In place of kafka-python's."""
-        return KafkaConsumer(self.here(), settings)
+        return KafkaConsumer(self.world, settings)
+
+
+STAGE = Stage()
+
+
+def here() -> World:
+    """The world that is on."""
+    world: World = STAGE.world
+    return world
 
 
 @contextmanager
 def staged() -> Iterator[Stage]:
     """Put the model in place of what is outside; everything is as before at the end."""
-    stage = Stage()
-    clock, quiet = Clock(stage.here), Quiet()
+    stage = STAGE
+    clock, quiet = Clock(here), Quiet()
 
     class Server(TablesSink):
         """In place of the sink of a ClickHouse server."""
 
         def __init__(self, *_where: object, **_how: object) -> None:
-            super().__init__(stage.here(), stage.tables)
+            super().__init__(here(), stage.tables)
 
     with ExitStack() as stack:
         for module, names in (
-            (intake, {"Producer": stage.producer, "Consumer": stage.consumer, "time": clock, "log": quiet}),
+            (intake, {"Producer": stage.producer, "Consumer": stage.consumer, "time": clock, "log": quiet, "Intake": Remembers}),
+            (flush, {"DEDUPE_OFFSETS": DEDUPE_OFFSETS}),
             (reading, {"Consumer": stage.consumer, "time": clock}),
             (host, {"Producer": stage.producer, "time": clock, "log": quiet}),
             (snapshots, {"Producer": stage.producer}),

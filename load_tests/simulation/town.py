@@ -19,12 +19,14 @@ from streams.model import DAY_S, HOUR_S, MINUTE_S
 from streams.settings import City
 
 START_S = 1_420_070_400  # 2015-01-01T00:00Z
-DAYS = 8
+DAYS = 6
 WINDOW_S = 12 * HOUR_S
 AREAS = ("A", "B", "C")
 SIGNALS = ("flooding", "noise", "gas")
 KEY = b"0" * 32
 FUTURE_S = 30
+DEDUPE_OFFSETS = 24
+"""A record is a duplicate if its id stood within so many offsets before it."""
 
 _SETTINGS = """
 city: tiny
@@ -71,13 +73,13 @@ def city(partitions: int) -> City:
 
 
 def sendings(rng: random.Random, partitions: int) -> list[Sent]:
-    """Eight days: chance calls, two floods, some records twice, late, out of order, of a wrong clock or broken; a source may fall silent."""
+    """Six days: chance calls, two floods, some records twice, late, out of order, of a wrong clock or broken; a source may fall silent."""
     wrong_s = rng.choice((0, 0, 0, -90, 20, 50))  # the app's clock
     silent_s = START_S + rng.randrange(DAYS) * DAY_S if rng.random() < 0.3 else 0
-    moments = [(START_S + rng.randrange(DAYS * DAY_S), rng.choice(AREAS), rng.choice(SIGNALS)) for _ in range(rng.randrange(70, 110))]
+    moments = [(START_S + rng.randrange(DAYS * DAY_S), rng.choice(AREAS), rng.choice(SIGNALS)) for _ in range(rng.randrange(45, 75))]
     for _ in range(2):
-        begin_s, area = START_S + rng.randrange(4 * DAY_S, DAYS * DAY_S - HOUR_S), rng.choice(AREAS)
-        moments += [(begin_s + rng.randrange(2 * HOUR_S), area, "flooding") for _ in range(rng.randrange(8, 16))]
+        begin_s, area = START_S + rng.randrange(3 * DAY_S, DAYS * DAY_S - HOUR_S), rng.choice(AREAS)
+        moments += [(begin_s + rng.randrange(2 * HOUR_S), area, "flooding") for _ in range(rng.randrange(7, 14))]
     made: list[Sent] = []
     for number, (at_s, area, what) in enumerate(sorted(moments)):
         source = "app" if rng.random() < 0.4 else "hotline"
@@ -122,13 +124,18 @@ def count(raws: Iterable[tuple[str, Iterable[tuple[int, int, bytes]]]]) -> Count
     cells: Counter[Cell] = Counter()
     rejected: set[tuple[str, int]] = set()
     for raw, records in raws:
-        seen: set[str] = set()
+        stood: dict[str, int] = {}  # where an id stood last
         for offset, append_s, payload in records:
             row, at_s = _row(payload)
-            if at_s is None or at_s > append_s + FUTURE_S or (row["no"] not in seen and not _known(row)):
+            if at_s is None or at_s > append_s + FUTURE_S:
                 rejected.add((raw, offset))
-            elif row["no"] not in seen:
-                seen.add(row["no"])
+                continue
+            again = offset - stood.get(row["no"], -DEDUPE_OFFSETS - 1) <= DEDUPE_OFFSETS
+            if not again and not _known(row):
+                rejected.add((raw, offset))
+                continue
+            stood[row["no"]] = offset
+            if not again:
                 cells[row["where"], row["what"].lower(), at_s // MINUTE_S * MINUTE_S] += 1
     return Counted(cells, rejected)
 
