@@ -96,9 +96,9 @@ class Groups:
         return member
 
     def part(self, group: str, name: str) -> list[Place] | None:
-        """The part of a member that has come back; None while others have not."""
+        """The part of a member that has come back; None while others have not, or when it has just been expelled."""
         at = self.of(group)
-        if any(member.joined < at.generation for member in at.members.values()):
+        if name not in at.members or any(member.joined < at.generation for member in at.members.values()):
             return None
         names = sorted(at.members)
         topics = frozenset[str]().union(*(member.topics for member in at.members.values()))

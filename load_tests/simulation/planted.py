@@ -40,10 +40,9 @@ class OffsetsFirst(Flush):
 class TakesAgain(Host):
     """A double apply: a record that was taken before is not passed over."""
 
-    def take(self, offset: int, data: bytes) -> None:
-        if offset < self.position:
-            self.position = offset
-        super().take(offset, data)
+    def take(self, offset: int, data: bytes, generation: int | None = None) -> None:
+        self.position = min(self.position, offset)
+        super().take(offset, data, generation)
 
 
 class Forgetful(intake.Intake):

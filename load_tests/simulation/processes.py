@@ -160,7 +160,7 @@ class AssessProcess(Process):
             if not consumer.buffer:
                 break
             record = consumer.buffer.popleft()
-            through(self._lanes[record.topic].take(record.partition, record.offset, record.value))
+            through(self._lanes[record.topic].take(record.partition, record.offset, record.value, record.generation))
             consumer.took(record)
         if rng.random() < 0.2:
             through(self._lanes["findings"].tick(int(self.world.now_s + self.skew_s)))

@@ -185,6 +185,7 @@ class Fetched(NamedTuple):
     partition: int
     offset: int
     value: bytes
+    generation: int
 
 
 class FaustConsumer:
@@ -255,15 +256,16 @@ class FaustConsumer:
 
     def _fetch(self) -> None:
         rng = self._world.rng
-        if len(self.buffer) >= FETCH_RECORDS_MAX:
+        if len(self.buffer) >= FETCH_RECORDS_MAX or self._held is None:
             return
+        generation = self._held.generation
         found = False
         for place in sorted(self._positions):
             most = rng.choice((0, 1, 3, FETCH_RECORDS_MAX))
             for entry in self._world.log.at(*place).since(self._positions[place]):
                 if most <= 0:
                     break
-                self.buffer.append(Fetched(*place, entry.offset, entry.value or b""))
+                self.buffer.append(Fetched(*place, entry.offset, entry.value or b"", generation))
                 self._positions[place] = entry.offset + 1
                 most, found = most - 1, True
             else:
