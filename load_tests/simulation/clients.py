@@ -141,7 +141,9 @@ class Producer:
     def _append(self, record: Waiting) -> None:
         world = self._world
         if self._name:
-            world.log.write(world.now_s, self._name, self._number, (record.topic, record.partition), (record.key, record.value, record.headers))
+            world.log.write(
+                world.now_s, self._name, self._number, (record.topic, record.partition), (record.key, record.value, record.headers)
+            )
         else:
             world.wrote(world.log.append(world.now_s, record.topic, record.partition, record.value, record.key, record.headers))
 
@@ -158,7 +160,7 @@ class Producer:
 
     def send_offsets_to_transaction(self, offsets: list[TopicPartition], held: Membership, _timeout_s: float) -> None:
         """Promise offsets for when it is committed."""
-        places = {(at.topic, at.partition): (at.offset, at.metadata) for at in offsets}
+        places = {(at.topic, at.partition): (at.offset, at.metadata or "") for at in offsets}
 
         def send() -> None:
             self._drain()

@@ -94,7 +94,9 @@ def findings(done: Done) -> None:
             windows = closings.setdefault(record.shard, {})
             if windows.setdefault(record.window_end_s, data) != data:
                 raise Breach("said_again_the_same", f"shard {record.shard}, window {record.window_end_s} at {entry.offset}")
-            if record.window_end_s > max(windows) or (len(windows) > 1 and record.window_end_s - WINDOW_S not in windows and record.window_end_s != min(windows)):
+            if record.window_end_s > max(windows) or (
+                len(windows) > 1 and record.window_end_s - WINDOW_S not in windows and record.window_end_s != min(windows)
+            ):
                 raise Breach("windows_without_gap", f"shard {record.shard} closes {record.window_end_s} at {entry.offset}")
             if record.findings_to > len(numbers.get(record.shard, [])):
                 raise Breach("numbers_without_gap", f"shard {record.shard} closes {record.window_end_s} with findings that are not there")
@@ -153,7 +155,11 @@ def same_journal_same_outputs(done: Done, events: list[Event]) -> None:
     opened = {alert.id: (alert.seq, alert.state) for alert in decide.open_alerts()}
     for cockpit in done.cockpits:
         if cockpit.alive and cockpit.feed is not None:
-            _equal("cockpit_shows_open_alerts", opened, {held.alert.id: (held.alert.seq, held.alert.state) for held in cockpit.feed.open_alerts()})
+            _equal(
+                "cockpit_shows_open_alerts",
+                opened,
+                {held.alert.id: (held.alert.seq, held.alert.state) for held in cockpit.feed.open_alerts()},
+            )
 
 
 def cockpits(done: Done, events: list[Event]) -> None:
@@ -240,4 +246,3 @@ def _equal(name: str, wanted: dict[Any, Any], found: dict[Any, Any]) -> None:
     keys = [key for key in {**wanted, **found} if (key in wanted) != (key in found) or wanted.get(key) != found.get(key)]
     shown = "; ".join(f"{key}: wanted {wanted.get(key, 'nothing')}, found {found.get(key, 'nothing')}" for key in keys[:EXAMPLES])
     raise Breach(name, f"{len(keys)} of {len({**wanted, **found})} differ: {shown}"[:1500])
-

@@ -15,12 +15,12 @@ import msgspec
 from load_tests.simulation import processes
 from load_tests.simulation.seams import here
 from load_tests.simulation.town import DEDUPE_OFFSETS
+from streams.core.intake import Intake
 from streams.core.raw_partition import Saved
 from streams.shells.kafka import host, intake
 from streams.shells.kafka.flush import Flush, Part
 from streams.shells.kafka.host import Host, Voice
 from streams.shells.kafka.snapshots import Snapshot, Writer
-
 
 SHARED = "detector:rings.sums"
 """The array that an aliased snapshot shares with what goes on: what was seen over each duration."""
@@ -45,7 +45,7 @@ class TakesAgain(Host):
         super().take(offset, data, generation)
 
 
-class Forgetful(intake.Intake):
+class Forgetful(Intake):
     """A watermark that goes back: it is not taken up with the rest of what was saved."""
 
     def take_up(self, saved: Saved, digests: Any) -> None:
@@ -86,7 +86,7 @@ def _shared(state: bytes, later: bytes) -> bytes:
     return msgspec.msgpack.encode(old)
 
 
-def remembers(city: Any, key: bytes, **how: Any) -> intake.Intake:
+def remembers(city: Any, key: bytes, **how: Any) -> Intake:
     """``Forgetful`` with as little memory as intake has in the simulation."""
     return Forgetful(city, key, dedupe_offsets=DEDUPE_OFFSETS, **how)
 

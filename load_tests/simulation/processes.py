@@ -21,6 +21,7 @@ from sinks.cockpit.views import View
 from streams.core.journal import encode
 from streams.model import Command, Outcome, Transition
 from streams.settings import City
+from streams.shells.errors import ShellError
 from streams.shells.kafka import intake, sink
 from streams.shells.kafka.alerts_topic import AlertsTopic
 from streams.shells.kafka.deadline import Deadline
@@ -144,7 +145,7 @@ class AssessProcess(Process):
             self._consumer = FaustConsumer(self.world, self.group, self.name, ["counts", "findings"])
         try:
             self._act(self._consumer)
-        except (Stale, intake.ShellError, KafkaException) as error:  # ``_fail``: whatever it is ends the process
+        except (Stale, ShellError, KafkaException) as error:  # ``_fail``: whatever it is ends the process
             self.world.note(self.name, "failed", type(error).__name__)
             raise End from None
 
@@ -256,8 +257,11 @@ class CockpitProcess(Process):
             self.feed.follow(self._topic.first - 1)
         batch = self._topic.read()
         self.feed.write(batch)
-        steps = [*batch.transitions, *((at, outcome) for at, outcome in batch.outcomes if at is not None)]
-        self.told += [Told(*step) for step in sorted(steps, key=lambda step: step[0])]
+        steps: list[tuple[int, Transition | Outcome]] = [
+            *batch.transitions,
+            *((at, outcome) for at, outcome in batch.outcomes if at is not None),
+        ]
+        self.told += [Told(at, record) for at, record in sorted(steps, key=lambda step: step[0])]
         if self._topic.caught_up and not self.feed.loaded:
             self.feed.caught_up()
 

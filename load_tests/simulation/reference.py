@@ -16,7 +16,7 @@ from streams.core.intake import Folded, Intake, Raw
 from streams.core.journal import decode
 from streams.core.pipeline import Scorer
 from streams.core.shard import shards_of
-from streams.model import Alert, Counts, Rejected, Scores, Transition
+from streams.model import Alert, Closed, Counts, Finding, Rejected, Scores, Transition
 from streams.settings import City
 
 LOT = 12
@@ -77,27 +77,36 @@ def _events(raw: str, records: list[Raw], said: list[tuple[int, Idle]]) -> Itera
 def undisturbed(log: Log, city: City) -> Tables:
     """Everything once, in order of time, a few records of one raw partition after the other."""
     configured = city_of(configure_command(city, id="configure-1", time_s=0, actor="tocsin"))
-    intake, scorer, decide = Intake(city, KEY, deltas=True, dedupe_offsets=DEDUPE_OFFSETS), Scorer(configured), Decide(configured, shards_of(configured))
+    intake, scorer, decide = (
+        Intake(city, KEY, deltas=True, dedupe_offsets=DEDUPE_OFFSETS),
+        Scorer(configured),
+        Decide(configured, shards_of(configured)),
+    )
     counts: list[Counts] = []
     scores: list[Scores] = []
     steps: list[Transition] = []
     alerts: list[Alert] = []
     rejected: list[Rejected] = []
-    said = idles(log)
-    events = heapq.merge(*(_events(raw, records, said.get(raw, [])) for raw, records in raw_log(log, city).items()))
+    clock = idles(log)
+    events = heapq.merge(*(_events(raw, records, clock.get(raw, [])) for raw, records in raw_log(log, city).items()))
     for folded in _folded(intake, events):
         rejected += folded.rejected
         for record in folded.counts:
             counts.append(record)
             scored = scorer.apply(record)
             scores += scored.scores
-            for each in (*scored.findings, *scored.closed):
+            said: list[Finding | Closed] = [*scored.findings, *scored.closed]
+            for each in said:
                 decided = decide.apply(each)
                 steps += decided.transitions
                 alerts += decided.alerts
     decide.check()
     batch = Batch(
-        counts=tuple(enumerate(counts)), scores=tuple(scores), transitions=tuple(enumerate(steps)), alerts=tuple(alerts), rejected=tuple(rejected)
+        counts=tuple(enumerate(counts)),
+        scores=tuple(scores),
+        transitions=tuple(enumerate(steps)),
+        alerts=tuple(alerts),
+        rejected=tuple(rejected),
     )
     tables = Tables()
     tables.write(batch)

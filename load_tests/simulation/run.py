@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from load_tests.simulation.log import Log
-from load_tests.simulation.processes import KAFKA, AssessProcess, CockpitProcess, End, IntakeProcess, People, Process, Scene, SinkProcess
+from load_tests.simulation.processes import AssessProcess, CockpitProcess, End, IntakeProcess, People, Process, Scene, SinkProcess
 from load_tests.simulation.seams import STAGE
 from load_tests.simulation.tables import Tables
 from load_tests.simulation.town import DAYS, KEY, START_S, Sent, city, sendings
@@ -18,11 +19,11 @@ from streams.core.partitions import spread
 from streams.core.shard import shards_of
 from streams.model import DAY_S
 from streams.settings import City
-from streams.shells.keys import key_id
 from streams.shells.kafka.layout import KEY as LAYOUT_KEY
 from streams.shells.kafka.layout import Layout, encode_layout
 from streams.shells.kafka.sink_records import TOPICS
 from streams.shells.kafka.topics import specs
+from streams.shells.keys import key_id
 
 COUNTS_PARTITIONS = 2
 TURNS_MAX = 5_000
@@ -92,10 +93,10 @@ class Run:
         for name, kind in kinds:
             for number in range(rng.choice((1, 1, 2))):
                 skew = rng.randrange(-skew_s, skew_s + 1)
-                made[f"{name}-{number}"] = lambda kind=kind, name=f"{name}-{number}", skew=skew: kind(scene, name, skew_s=skew)
+                made[f"{name}-{number}"] = partial(kind, scene, f"{name}-{number}", skew_s=skew)
         self.people = rng.random() < 0.3
         if self.people:
-            made["people-0"] = lambda: People(scene, "people-0", self._looking)
+            made["people-0"] = partial(People, scene, "people-0", self._looking)
         return made
 
     def _looking(self) -> list[CockpitProcess]:
@@ -136,13 +137,13 @@ class Run:
         for name in self._makers:
             process = self._running.get(name)
             if process is None:
-                doing += [(f"start {name}", lambda name=name: self._start(name))] * 2
+                doing += [(f"start {name}", partial(self._start, name))] * 2
             elif not process.standing and not (isinstance(process, People) and self.world.rng.random() < 0.9):
-                doing += [(name, lambda process=process: self._act(process))] * 3
-                doing += [(f"{name} delivers", lambda process=process: self._deliver(process))] * any(map(len, process.producers))
+                doing += [(name, partial(self._act, process))] * 3
+                doing += [(f"{name} delivers", partial(self._deliver, process))] * any(map(len, process.producers))
         for process in self._zombies:
             if process.alive and not process.standing:
-                doing.append((f"old {process.name}", lambda process=process: self._act(process)))
+                doing.append((f"old {process.name}", partial(self._act, process)))
         return doing or [("nobody", lambda: None)]
 
     def _start(self, name: str) -> None:
@@ -270,7 +271,12 @@ class Run:
     def _through(self) -> bool:
         """Whether every process has done what it knows of, and the tables' offsets have come to the ends."""
         log, committed = self.world.log, self.world.log.groups.of("sink-clickhouse").committed
-        ends = [(topic, at, entries[-1].offset + 1) for topic in TOPICS for at in range(len(log.topics[topic])) if (entries := log.kept(topic, at))]
+        ends = [
+            (topic, at, entries[-1].offset + 1)
+            for topic in TOPICS
+            for at in range(len(log.topics[topic]))
+            if (entries := log.kept(topic, at))
+        ]
         written = all(committed.get((topic, at), (0, ""))[0] >= end for topic, at, end in ends)
         return written and all(process.rests() for process in self._running.values())
 
@@ -294,6 +300,3 @@ class Run:
         for name, partitions in sorted(self.world.log.topics.items()):
             if name != "snapshots":
                 yield from (partition.end for partition in partitions)
-
-
-assert KAFKA.file.prefix == "", "topics of the model have no prefix"

@@ -17,7 +17,6 @@ from load_tests.simulation.world import Clock, World
 from streams.core.intake import Intake
 from streams.shells.kafka import alerts_topic, flush, host, intake, lane, outlet, reading, sink, snapshots
 
-
 Remembers = partial(Intake, dedupe_offsets=DEDUPE_OFFSETS)
 """So little that some duplicates are out of reach, and what is remembered in the log is dropped again."""
 

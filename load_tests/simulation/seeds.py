@@ -141,5 +141,3 @@ def _verdicts(seeds: range, jobs: int) -> Iterator[Verdict]:
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         for verdicts in pool.map(_chunk, chunks):
             yield from verdicts
-
-

@@ -86,7 +86,9 @@ def sendings(rng: random.Random, partitions: int) -> list[Sent]:
         if source == "app" and silent_s <= at_s < silent_s + 2 * DAY_S:
             continue
         event_s = at_s + (wrong_s if source == "app" else 0) - (rng.choice((90, 1200, 8 * HOUR_S, DAY_S)) if rng.random() < 0.1 else 0)
-        sent = Sent(at_s + rng.randrange(20), source, rng.randrange(partitions) if source == "hotline" else 0, _payload(number, event_s, area, what))
+        sent = Sent(
+            at_s + rng.randrange(20), source, rng.randrange(partitions) if source == "hotline" else 0, _payload(number, event_s, area, what)
+        )
         made.append(sent)
         if rng.random() < 0.05:
             made.append(sent._replace(at_s=sent.at_s + rng.choice((0, 5, HOUR_S, 10 * HOUR_S))))
