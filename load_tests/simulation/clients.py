@@ -207,8 +207,10 @@ class Producer:
         except Full:
             raise _error(KafkaError.KAFKA_STORAGE_ERROR, txn_requires_abort=True) from None
         except Fenced:
+            self._world.fault("refused")
             raise _error(KafkaError._FENCED, fatal=True) from None  # noqa: SLF001 - librdkafka's own code
         except Stale as stale:
+            self._world.fault("refused")
             code = KafkaError.FENCED_INSTANCE_ID if stale.fenced else KafkaError.ILLEGAL_GENERATION
             raise _error(code, txn_requires_abort=True) from None
 

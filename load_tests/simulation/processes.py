@@ -62,6 +62,9 @@ class Process:
         """Act for a moment."""
         raise NotImplementedError
 
+    def stop(self) -> None:
+        """What it does when it is asked to end."""
+
     def die(self) -> None:
         """Nothing of it is left but what is in the log."""
         self.alive = False
@@ -99,6 +102,10 @@ class IntakeProcess(Process):
             self._over()
         except (ReadError, intake.Lost):
             self._over()
+
+    def stop(self) -> None:
+        if self._session is not None:
+            self._session.__exit__()
 
     def _over(self) -> None:
         if self._session is not None:
@@ -148,6 +155,16 @@ class AssessProcess(Process):
         except (Stale, ShellError, KafkaException) as error:  # ``_fail``: whatever it is ends the process
             self.world.note(self.name, "failed", type(error).__name__)
             raise End from None
+
+    def stop(self) -> None:
+        """As ``Worker._end``: snapshots, so that the next start is quick; then Faust commits."""
+        try:
+            for lane in self._lanes.values():
+                through(lane.checkpoint())
+        except (ShellError, KafkaException):
+            raise End from None
+        if self._consumer is not None:
+            self._consumer.commit()
 
     def _act(self, consumer: FaustConsumer) -> None:
         rng = self.world.rng
@@ -228,6 +245,13 @@ class SinkProcess(Process):
         except KafkaError:
             self._session = None
             self.world.now_s += sink.BACKOFF_S[0]
+
+    def stop(self) -> None:
+        try:
+            if self._session is not None:
+                self._session.finish()
+        except KafkaError:
+            raise End from None
 
 
 class Told(NamedTuple):

@@ -205,6 +205,12 @@ class Run:
         if names and world.chance(weather.kill):
             world.fault("killed")
             self._die(self._running[world.rng.choice(names)])
+        if names and world.chance(weather.stop):
+            world.fault("stopped")
+            process = self._running[world.rng.choice(names)]
+            if not process.standing:
+                self._within(process, process.stop)
+                self._die(process)
         if names and world.chance(weather.again):
             self._again(world.rng.choice(names))
         if world.chance(weather.expel):

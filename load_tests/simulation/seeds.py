@@ -66,8 +66,8 @@ class Report(Struct, frozen=True):
 
 def one(seed: int, planted: str = "") -> Verdict:
     """Run one seed and check it; with ``planted``, a bug of that name is in it."""
-    with _ready(planted):
-        return _verdict(seed, planted)
+    with prepared(planted):
+        return verdict(seed, planted)
 
 
 def many(first: int, seeds: int, *, planted: Iterable[str] = (), jobs: int = 1, say: Callable[[str], None] = lambda _: None) -> Report:
@@ -77,12 +77,12 @@ def many(first: int, seeds: int, *, planted: Iterable[str] = (), jobs: int = 1, 
     counted: Counter[str] = Counter()
     effects = failures = done = 0
     examples: list[Verdict] = []
-    for verdict in _verdicts(range(first, first + seeds), jobs):
-        done, effects, failures = done + 1, effects + verdict.effects, failures + (not verdict.ok)
-        faults.update(verdict.faults)
-        counted.update(verdict.counted)
-        if not verdict.ok and len(examples) < FAILURES_SHOWN_MAX:
-            examples.append(verdict)
+    for each in _verdicts(range(first, first + seeds), jobs):
+        done, effects, failures = done + 1, effects + each.effects, failures + (not each.ok)
+        faults.update(each.faults)
+        counted.update(each.counted)
+        if not each.ok and len(examples) < FAILURES_SHOWN_MAX:
+            examples.append(each)
         if done % 100 == 0:
             say(f"{done} of {seeds} seeds, {failures} failures")
     seconds = time.monotonic() - began
@@ -96,21 +96,23 @@ def many(first: int, seeds: int, *, planted: Iterable[str] = (), jobs: int = 1, 
 
 def find(planted: str, first: int = 0) -> Found:
     """How many seeds it takes until a planted bug is seen."""
-    with _ready(planted):
+    with prepared(planted):
         for number in range(PLANTED_SEEDS_MAX):
-            verdict = _verdict(first + number, planted)
-            if not verdict.ok:
-                return Found(number + 1, verdict.invariant)
+            each = verdict(first + number, planted)
+            if not each.ok:
+                return Found(number + 1, each.invariant)
     return Found(0, "")
 
 
 @contextmanager
-def _ready(planted: str) -> Iterator[None]:
+def prepared(planted: str) -> Iterator[None]:
+    """The model in place of what is outside; with ``planted``, a bug of that name."""
     with staged(), plant(planted):
         yield
 
 
-def _verdict(seed: int, planted: str) -> Verdict:
+def verdict(seed: int, planted: str) -> Verdict:
+    """Run one seed and check it. Within ``prepared``."""
     run = Run(seed)
     invariant = detail = ""
     counted: dict[str, int] = {}
@@ -128,8 +130,8 @@ def _verdict(seed: int, planted: str) -> Verdict:
 
 
 def _chunk(seeds: range) -> list[Verdict]:
-    with _ready(""):
-        return [_verdict(seed, "") for seed in seeds]
+    with prepared(""):
+        return [verdict(seed, "") for seed in seeds]
 
 
 def _verdicts(seeds: range, jobs: int) -> Iterator[Verdict]:

@@ -33,6 +33,7 @@ class Weather(NamedTuple):
     """How probable each fault is in one seed: some seeds see much of one, and none of another."""
 
     kill: float
+    stop: float  # a process is asked to end, and does so in good order
     stand: float
     lost_answer: float
     away: float
@@ -52,6 +53,7 @@ class Weather(NamedTuple):
 
         return cls(
             kill=some(0.002, 0.015),
+            stop=some(0.002, 0.01),
             stand=some(0.01, 0.05),
             lost_answer=some(0.03, 0.2),
             away=some(0.005, 0.02),
@@ -64,7 +66,7 @@ class Weather(NamedTuple):
         )
 
 
-CALM = Weather(*(0.0,) * 9, skew_s=0)
+CALM = Weather(*(0.0,) * 10, skew_s=0)
 
 
 class World:
