@@ -195,28 +195,30 @@ class Run:
 
     def _happen(self) -> None:
         world, weather = self.world, self.world.weather
-        names = list(self._running)
         if world.chance(weather.away):
             world.fault("broker_away")
             world.away_until_s = world.now_s + world.rng.choice(AWAY_S)
         if world.chance(weather.full):
             world.fault("disk_full")
             world.full_until_s = world.now_s + world.rng.choice(AWAY_S)
-        if names and world.chance(weather.kill):
-            world.fault("killed")
-            self._die(self._running[world.rng.choice(names)])
-        if names and world.chance(weather.stop):
-            world.fault("stopped")
-            process = self._running[world.rng.choice(names)]
-            if not process.standing:
-                self._within(process, process.stop)
-                self._die(process)
-        if names and world.chance(weather.again):
-            self._again(world.rng.choice(names))
+        for part, what in ((weather.kill, self._kill), (weather.stop, self._stop), (weather.again, self._again)):
+            if self._running and world.chance(part):
+                what(world.rng.choice(list(self._running)))
         if world.chance(weather.expel):
             self._expel()
         if world.chance(weather.compact):
             self._compact()
+
+    def _kill(self, name: str) -> None:
+        self.world.fault("killed")
+        self._die(self._running[name])
+
+    def _stop(self, name: str) -> None:
+        process = self._running[name]
+        if not process.standing:
+            self.world.fault("stopped")
+            self._within(process, process.stop)
+            self._die(process)
 
     def _again(self, name: str) -> None:
         """Somebody takes a process for dead and starts it again; the old one goes on, for as long as it is let."""
