@@ -28,7 +28,7 @@ from streams.shells.keys import key_id
 COUNTS_PARTITIONS = 2
 TURNS_MAX = 5_000
 ROUNDS_MAX = 400
-STILL_ROUNDS = 4
+STILL_ROUNDS = 2
 ZOMBIES_MAX = 3
 AWAY_S = (1.0, 4.0, 40.0)
 
@@ -277,16 +277,17 @@ class Run:
         raise Unrest(f"not at rest after {ROUNDS_MAX} rounds")
 
     def _through(self) -> bool:
-        """Whether every process has done what it knows of, and the tables' offsets have come to the ends."""
-        log, committed = self.world.log, self.world.log.groups.of("sink-clickhouse").committed
-        ends = [
-            (topic, at, entries[-1].offset + 1)
-            for topic in TOPICS
+        """Whether every process has done what it knows of, and the offsets of intake and of the tables have come to the ends."""
+        log = self.world.log
+        raws = tuple(f"raw.{name}" for name in self.city.sources)
+        read = all(
+            log.groups.of(group).committed.get((topic, at), (0, ""))[0] > entries[-1].offset
+            for group, topics in (("intake", raws), ("sink-clickhouse", TOPICS))
+            for topic in topics
             for at in range(len(log.topics[topic]))
             if (entries := log.kept(topic, at))
-        ]
-        written = all(committed.get((topic, at), (0, ""))[0] >= end for topic, at, end in ends)
-        return written and all(process.rests() for process in self._running.values())
+        )
+        return read and all(process.rests() for process in self._running.values())
 
     def _forget_others(self) -> None:
         """Members whose process is gone for good are expelled."""
