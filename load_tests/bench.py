@@ -4,6 +4,7 @@ tocsin bench all --write docs   all of them but accuracy, and docs/performance.m
 tocsin bench scale --json       cost as series, areas and processes grow
 tocsin bench assess --json      series-windows a second of the counts bank, of the same tail asked for one series at a time, and of river
 tocsin bench fuzz --json        records bent out of shape, through intake: none stops it, each is accounted for
+tocsin bench simulate --json    the whole pipeline over a model of the log, under faults drawn from seeds: a failing one replays exactly
 tocsin bench fanout --json      how soon an alert reaches a thousand readers of the feed, some of them stuck
 tocsin bench accuracy --json    outbreaks found at a fixed rate of false alarms, and by detectors of others
 
@@ -134,6 +135,27 @@ def fuzz(
     from load_tests.fuzz import run
 
     _finish(run(records, seed), json=json)
+
+
+@app.command(epilog="Example: tocsin bench simulate --seeds 5000 --json; a failing seed again: tocsin bench simulate --seed 4711 --json")
+def simulate(
+    json: Json = False,
+    seeds: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many, each a run of the whole pipeline under faults.")] = 1_000,
+    first: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Only this one, with the digest of its trace.")] = None,
+    plant: Annotated[str, typer.Option(help="With --seed: a bug that is planted in the run.")] = "",
+    planted: Annotated[bool, typer.Option(help="Then look how soon each planted bug is found.")] = True,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes that share the seeds.")] = 1,
+) -> None:
+    """The whole pipeline over a model of the log, while processes are killed, stand still and start twice; status 1: an invariant does not hold."""
+    from load_tests.simulation.planted import PLANTED
+    from load_tests.simulation.seeds import many, one
+
+    if plant and (plant not in PLANTED or seed is None):
+        raise typer.BadParameter(f"{plant!r} goes with --seed, and is one of {', '.join(PLANTED)}")
+    if seed is not None:
+        _finish(one(seed, plant), json=json)
+    _finish(many(first, seeds, planted=PLANTED if planted else (), jobs=jobs, say=_say), json=json)
 
 
 @app.command(epilog="Example: tocsin bench fanout --readers 1000 --stuck 10 --json")

@@ -112,7 +112,7 @@ class Span(Struct, frozen=True, array_like=True):
     watermark_s: int  # no event at or after this time is late
     newest_s: int  # newest event time seen so far in this partition
     idle: bool = False
-    since_s: int = 0  # the watermark that the first event of this partition set; 0: none yet
+    since_s: int = 0  # the first watermark of this partition, by an event or since it was declared idle; 0: none yet
 
 
 class Quality(Struct, frozen=True, array_like=True):

@@ -186,7 +186,9 @@ class Alerts:
         incident.seq += 1
         step = Step(step.state, reason, step.notify and not muter)
         out.transitions.append(self.transition(incident, step, at_s, actor=actor, muted_by=muter or unmuted))
-        incident.state, incident.reason, incident.updated_s = step.state, reason, incident.updated_s if actor else at_s
+        incident.state, incident.reason = step.state, reason
+        if not actor and not unmuted:  # these go by people's clocks, which are ahead of events
+            incident.updated_s = at_s
         out.changed[incident.id] = incident
         if step.state in FINAL:
             self._end(incident)

@@ -97,6 +97,7 @@ class Intake:
         """
         part = self._partition(source, partition)
         part.watermark_s = max(part.watermark_s, watermark_s)
+        part.since_s = part.since_s or part.watermark_s  # else time would begin anew with its first event, for shards that have begun
         part.idle = True
         spans = (part.span(part.position),)
         levels = (False,) if self._city.flat else (False, True)

@@ -315,8 +315,9 @@ class Overlay:
         pending.state, pending.reason, pending.updated_s = step.state, step.reason, pending.updated_s if actor else at_s
         pending.muted_by = muted_by or pending.muted_by
         out.changed[name] = pending
-        if name in self._tentative.book.open:
-            self._tentative.book.drop(pending)
+        laid = self._tentative.book.open.get(name)
+        if laid is not None:  # another than a frozen one, where what had raised that has raised again
+            self._tentative.book.drop(laid)
         self._forget(name)
 
     def _forget(self, name: str) -> None:

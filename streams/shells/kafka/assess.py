@@ -114,7 +114,8 @@ class Worker:
         async def agent(stream: Any) -> None:
             async for event in stream.events():
                 try:
-                    await lane.take(event.message.partition, event.message.offset, event.message.value or b"")
+                    message = event.message
+                    await lane.take(message.partition, message.offset, message.value or b"", message.generation_id)
                 except Exception as error:  # noqa: BLE001 - whatever it is, Faust would go on with the next record
                     self._fail(error)
                     await asyncio.Event().wait()  # the record must not pass for taken

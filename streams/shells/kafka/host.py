@@ -107,6 +107,7 @@ class Host:
     ) -> None:
         self.topic, self.partition, self.position = topic, partition, 0
         self.unsure = False  # somebody else may have had it meanwhile: a gap is looked into
+        self._generation: int | None = None
         self._kafka, self._slot, self._voice, self._keep_every_s = kafka, slot, voice, keep_every_s
         self._saved_at = 0
         self._halfway = False  # a record was taken and not all it led to was said: such a state must not be kept
@@ -144,12 +145,15 @@ class Host:
             )
         return record
 
-    def take(self, offset: int, data: bytes) -> None:
-        """Take a record of the journal; one that was taken before is passed over.
+    def take(self, offset: int, data: bytes, generation: int | None = None) -> None:
+        """Take a record of the journal; one that was taken before is passed over. ``generation``: of the group that it was read in.
+        The first record of a generation may come before anybody has said that there is a new one.
 
         Raises:
             HostError: bytes that are no record of this journal, or an answer that the broker refused.
         """
+        if generation != self._generation:
+            self._generation, self.unsure = generation, True
         if offset < self.position:
             return
         if self.unsure:

@@ -292,6 +292,8 @@ class Session:
             low, _ = reading.ends(f"raw.{source}", partition)
             records = ((m.key() or b"", m.value()) for batch in reading.read(TOPIC, self._layout.raws[raw]) for m in batch)
             known = remembered(source, partition, mark, records)
+        if known.runs and known.runs[-1][0] + len(known.runs[-1][1]) // 8 > mark.position:
+            raise Lost(f"{raw}: another process has gone on with it since it was asked how far it is")
         if mark.position < low:
             log.error(
                 "raw_records_gone",

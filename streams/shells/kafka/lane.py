@@ -30,9 +30,9 @@ class Lane:
         self._thread = ThreadPoolExecutor(1, f"lane-{topic}")
         self._ticked = -TICK_AGAIN_S
 
-    async def take(self, partition: int, offset: int, data: bytes) -> None:
-        """Take a record; the partition is taken up first if it has not been. Raises what ``Host`` raises."""
-        await self._run(lambda: self._host(partition).take(offset, data))
+    async def take(self, partition: int, offset: int, data: bytes, generation: int | None = None) -> None:
+        """Take a record, read in a generation of the group; the partition is taken up first if it has not been. Raises what ``Host`` raises."""
+        await self._run(lambda: self._host(partition).take(offset, data, generation))
 
     async def hold(self, partitions: Iterable[int]) -> None:
         """These are ours now: others are dropped, new ones taken up to the end of the journal."""

@@ -287,6 +287,24 @@ def _compare_lives(life: list[Transition], other: list[Transition]) -> None:
         assert left, f"{step.reason} at {step.at_s} was not said"
 
 
+def test_a_provisional_alert_is_put_elsewhere_while_what_had_raised_it_raises_again() -> None:
+    # the hour after the open one speaks early of d1a, the city and d2a: one alert. The open one closes and raises d2a, which is another
+    # alert now. What is left of the first raises again, by the same series in the same window: under the same id.
+    #  0      1 h      2 h
+    # [ d2a  )[ d1a c d2a )
+    story = Story()
+    story.hour += 1
+    for series in ("d1a/fire", "c/fire", "d2a/fire"):
+        story.early(series)
+    (provisional,) = story.alerts
+    story.hour -= 1
+    assert story.hours({"d2a/fire": "0"}) == ["1 none->open raised"]
+    assert story.alerts[provisional].state == "provisional"
+    story.hours({"c/fire": "0"})
+    ends = [t for t in story.transitions if t.alert_id == provisional and t.to_state in FINAL]
+    assert [t.reason for t in ends] == ["part_of_other"]
+
+
 @given(stories)
 @example((7, 120, True, 1))
 def test_laws_of_life_hold_with_early_findings_and_over_a_crash(story: tuple[int, int, bool, int]) -> None:

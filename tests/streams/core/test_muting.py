@@ -44,6 +44,22 @@ def test_pain_6_and_38_the_end_of_a_silence_tells_once_and_names_it() -> None:
     assert story.only().muted_by == ""
 
 
+def test_what_is_said_when_a_silence_has_ended_is_not_newer_than_the_windows_that_follow() -> None:
+    # readers keep the newest state by (seq, as_of_s), and people's clock is ahead of events
+    story = Story()
+    silence(story, "d1", 2)
+    story.hours({FIRE: "0"})
+    story.hour += 3
+    story.tick()
+    story.hour -= 3
+    told = story.only()
+    assert (told.reason, told.updated_s, told.as_of_s) == ("silence_ended", START_S + HOUR_S, START_S + HOUR_S)
+    story.hours({FIRE: "0"})
+    after = story.only()
+    assert (after.seq, after.as_of_s) > (told.seq, told.as_of_s)
+    assert after.updated_s >= told.updated_s
+
+
 def test_a_tick_before_the_end_ends_nothing() -> None:
     story = Story()
     silence(story, "d1", 4)

@@ -136,6 +136,15 @@ def test_neither_order_nor_cuts_nor_partitions_matter(seed: int, other: int, par
     assert scored(journal(streams, random.Random(other), longest), partitions) == calm
 
 
+def test_time_does_not_begin_anew_with_the_first_event_of_a_partition_that_was_declared_idle_before() -> None:
+    # calls/0  events from 30 h on;  calls/1  idle up to 31 h, then its first event, which is of 5 h
+    streams = [stream(source, 3 + partition) for source, partition in PARTS]
+    late = Raw(0, 60 * HOUR_S, json.dumps({"no": "late", "at": 5 * HOUR_S, "area": "d0a", "kind": "fire"}).encode())
+    streams[1] = [31 * HOUR_S, late, *(item._replace(offset=item.offset + 1) if isinstance(item, Raw) else item for item in streams[1])]
+    first, *others = (scored(journal(streams, random.Random(seed), 40), 1) for seed in range(6))
+    assert all(other == first for other in others)
+
+
 def test_the_streams_have_what_could_matter() -> None:
     streams = [stream(source, 7 + partition) for source, partition in PARTS]
     calm = scored(journal(streams, random.Random(7), 100), 1)
