@@ -26,7 +26,7 @@ from load_tests.intake_town import SOURCE, only_calls
 from sinks.metrics import Metrics
 from streams.shells.kafka.clients import consumer_settings
 from streams.shells.kafka.deadline import Deadline
-from streams.shells.kafka.intake import FLUSH_RECORDS, FLUSH_S, FLUSH_S_MAX, Session, Work
+from streams.shells.kafka.intake import FLUSH_RECORDS, FLUSH_S, FLUSH_S_MAX, Session, Work, settle_garbage
 from streams.shells.kafka.layout import read_layout
 from streams.shells.kafka.settings import KafkaSettings, load_deployment
 from streams.shells.keys import load_key
@@ -71,6 +71,7 @@ def intake(kafka: KafkaSettings, watch: Stopwatch) -> None:
     with Deadline("flush", FLUSH_S_MAX) as deadline:
         key = load_key(Path(os.environ[KEYS.upper()]))
         work = Work(only_calls(), kafka, read_layout(kafka), key, "bench", Meter(Metrics()), deadline)
+        settle_garbage()
         with Session(work) as session:
             while not watch.at(session.position(f"raw.{SOURCE}/0")):
                 session.step()

@@ -15,7 +15,7 @@ import msgspec
 from load_tests.simulation import processes
 from load_tests.simulation.seams import here
 from load_tests.simulation.town import DEDUPE_OFFSETS
-from streams.core.intake import Intake
+from streams.core.bulk.intake import BulkIntake
 from streams.core.raw_partition import Saved
 from streams.shells.kafka import host, intake
 from streams.shells.kafka.flush import Flush, Part
@@ -45,7 +45,7 @@ class TakesAgain(Host):
         super().take(offset, data, generation)
 
 
-class Forgetful(Intake):
+class Forgetful(BulkIntake):
     """A watermark that goes back: it is not taken up with the rest of what was saved."""
 
     def take_up(self, saved: Saved, digests: Any) -> None:
@@ -86,7 +86,7 @@ def _shared(state: bytes, later: bytes) -> bytes:
     return msgspec.msgpack.encode(old)
 
 
-def remembers(city: Any, key: bytes, **how: Any) -> Intake:
+def remembers(city: Any, key: bytes, **how: Any) -> BulkIntake:
     """``Forgetful`` with as little memory as intake has in the simulation."""
     return Forgetful(city, key, dedupe_offsets=DEDUPE_OFFSETS, **how)
 
@@ -94,7 +94,7 @@ def remembers(city: Any, key: bytes, **how: Any) -> Intake:
 PLANTED: dict[str, tuple[Any, dict[str, Any]]] = {
     "lost_offset": (intake, {"Flush": OffsetsFirst}),
     "double_apply": (processes, {"Host": TakesAgain}),
-    "watermark_back": (intake, {"Intake": remembers}),
+    "watermark_back": (intake, {"BulkIntake": remembers}),
     "snapshot_before_outputs": (processes, {"Voice": Unheard}),
     "aliased_snapshot": (host, {"Writer": Shared}),
 }

@@ -14,10 +14,10 @@ from load_tests.simulation.readers import KafkaConsumer
 from load_tests.simulation.tables import TablesSink
 from load_tests.simulation.town import DEDUPE_OFFSETS
 from load_tests.simulation.world import Clock, World
-from streams.core.intake import Intake
+from streams.core.bulk.intake import BulkIntake
 from streams.shells.kafka import alerts_topic, flush, host, intake, lane, outlet, reading, sink, snapshots
 
-Remembers = partial(Intake, dedupe_offsets=DEDUPE_OFFSETS)
+Remembers = partial(BulkIntake, dedupe_offsets=DEDUPE_OFFSETS)
 """So little that some duplicates are out of reach, and what is remembered in the log is dropped again."""
 
 
@@ -71,7 +71,7 @@ def staged() -> Iterator[Stage]:
 
     with ExitStack() as stack:
         for module, names in (
-            (intake, {"Producer": stage.producer, "Consumer": stage.consumer, "time": clock, "log": quiet, "Intake": Remembers}),
+            (intake, {"Producer": stage.producer, "Consumer": stage.consumer, "time": clock, "log": quiet, "BulkIntake": Remembers}),
             (flush, {"DEDUPE_OFFSETS": DEDUPE_OFFSETS}),
             (reading, {"Consumer": stage.consumer, "time": clock}),
             (host, {"Producer": stage.producer, "time": clock, "log": quiet}),

@@ -99,6 +99,7 @@ def run(city: City, deployment: Deployment, options: Options) -> int:
     if problems:
         raise LayoutError("; ".join(problems))
     log.info("up", process="intake", instance=options.instance)
+    settle_garbage()
     with Deadline("flush", FLUSH_S_MAX) as deadline:
         _keep_going(Work(city, deployment.kafka, layout, key, options.instance, Meter(metrics), deadline), stop)
     log.info("down", process="intake", instance=options.instance)
@@ -178,7 +179,6 @@ class Session:
         self._consumer.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def __enter__(self) -> Session:
-        settle_garbage()
         return self
 
     def __exit__(self, *_: object) -> None:
