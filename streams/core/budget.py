@@ -6,7 +6,7 @@ enough where reports come in bursts that no calibration knows yet. So a slow con
 time, with what it has seen until then and nothing else:
 
     rate      <- average over about two weeks of the notifications of a day, each day at most three budgets or two notifications
-    threshold <- threshold * exp(eta * (rate / budget - 1))
+    threshold <- threshold * exp(eta * (min(rate / budget, 3) - 1))
 
 A storm must not raise the bar for the next one: hence the cap on a day. The bar falls more slowly than it rises, since
 a quiet month says less about the next one than a noisy one.
@@ -99,23 +99,19 @@ class Budget(Struct):
         if not self.controlled:
             return self.threshold_s
         days = max(0, (end_s - 1) // self.day_s - self.day) if self.since_s >= 0 else 0
-        rate = max(self.rate, self._most) / self.per_day
-        return max(self.threshold_s, self._bounded(self.threshold_s * math.exp(ETA_UP * (rate - 1.0) * min(days, DAYS_AHEAD_MAX))))
+        return max(self.threshold_s, self._bounded(self.threshold_s * math.exp(ETA_UP * (WINSOR - 1.0) * min(days, DAYS_AHEAD_MAX))))
 
     def count(self) -> None:
         """Somebody is told of an alert, or would be but for a silence."""
         self.told += 1
 
     def _end_day(self) -> None:
-        self.rate += (min(self.told * DAY_S / self.day_s, self._most) - self.rate) / MEMORY_DAYS
+        most = max(WINSOR * self.per_day, WINSOR_MIN)
+        self.rate += (min(self.told * DAY_S / self.day_s, most) - self.rate) / MEMORY_DAYS
         if not self.controlled:
             return
-        error = self.rate / self.per_day - 1.0
+        error = min(self.rate / self.per_day, WINSOR) - 1.0
         self.threshold_s = self._bounded(self.threshold_s * math.exp((ETA_UP if error > 0 else ETA_DOWN) * error))
-
-    @property
-    def _most(self) -> float:
-        return max(WINSOR * self.per_day, WINSOR_MIN)
 
     def _bounded(self, threshold_s: float) -> float:
         return max(self.floor_s, min(max(threshold_s, self.start_s / SPAN), self.start_s * SPAN))
