@@ -1,6 +1,6 @@
 """Kills the embedded process again and again while records arrive, and holds what it ends with against an undisturbed run.
 
-    python -m load_tests.chaos --kills 20 --records 200000 --json
+    python -m load_tests.chaos_embedded --kills 20 --records 200000 --json
 
 Three things must be equal: the cells of the counts journal (also with a count made without any of this code), the
 findings journal, and the bytes of alerts.ndjson and scores.csv.
@@ -284,7 +284,7 @@ def _port(log: Path, offset: int) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: 0 when everything is equal, 1 when not."""
-    parser = argparse.ArgumentParser(prog="python -m load_tests.chaos", description="Kill the embedded process while records arrive.")
+    parser = argparse.ArgumentParser(prog="python -m load_tests.chaos_embedded", description="Kill the embedded process while records arrive.")
     parser.add_argument("--kills", type=int, default=20, help="how often (default: 20)")
     parser.add_argument("--records", type=int, default=200_000, help="how many records (default: 200000)")
     parser.add_argument("--batch", type=int, default=500, help="records a request (default: 500)")
