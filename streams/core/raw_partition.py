@@ -10,11 +10,13 @@ import numpy as np
 from msgspec import Struct
 
 from streams.core.counters import Counters
+from streams.core.damage import refused
 from streams.core.dedupe import DIGEST, Recent
 from streams.core.entries import Entries
 from streams.model import Span
 
 STATE_VERSION = 1
+REMEDY = "put a copy of it back, or begin anew with an empty folder or other topics"
 GAP_MAX = 1024
 """A wider gap between offsets begins a new run of digests; a narrower one is filled with zeros."""
 
@@ -105,11 +107,11 @@ def decode_state(state: bytes) -> list[Saved]:
     """
     if not state or state[0] != STATE_VERSION:
         what = f"version {state[0]}" if state else "no version: it is empty"
-        raise ValueError(f"intake state of {what}; this release reads version {STATE_VERSION}: run the release that wrote it, or newer")
-    try:
+        raise ValueError(
+            f"intake state of {what}; this release reads version {STATE_VERSION}: run the release that wrote it, or newer, or begin anew"
+        )
+    with refused("intake state", REMEDY):
         return _rows.decode(memoryview(state)[1:])
-    except msgspec.MsgspecError as error:
-        raise ValueError(f"intake state is damaged: {error}") from None
 
 
 def digest_runs(marks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:

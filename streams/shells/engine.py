@@ -44,8 +44,15 @@ class State(Struct, array_like=True):
 
     @classmethod
     def unpacked(cls, record: bytes) -> State:
-        """Back from what was kept."""
-        return msgspec.msgpack.decode(zlib.decompress(record), type=cls)
+        """Back from what was kept.
+
+        Raises:
+            ValueError: it is damaged, which its checksum tells.
+        """
+        try:
+            return msgspec.msgpack.decode(zlib.decompress(record), type=cls)
+        except (zlib.error, msgspec.MsgspecError) as error:
+            raise ValueError(f"snapshot is damaged ({type(error).__name__}): rebuild it from the journal") from None
 
 
 class Engine:
@@ -233,7 +240,7 @@ class Engine:
                 state = State.unpacked(snapshot.record)
                 self._scorer.restore(state.scorer)
                 self._decide.restore(state.decide)
-            except (ValueError, zlib.error) as error:
+            except ValueError as error:
                 raise StoreError(
                     f"{self.store.folder}: the newest snapshot cannot be used ({error}); start the release that wrote it, or give an empty folder"
                 ) from None
