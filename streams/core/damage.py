@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import msgspec
 
 REBUILD = "rebuild it from the journal"
-_SIGNS = (
+_SIGNS: tuple[type[Exception], ...] = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -21,20 +21,24 @@ _SIGNS = (
 )
 
 
+class SnapshotRefused(ValueError):
+    """A snapshot that cannot be gone on from: of another version, under another configuration, or damaged."""
+
+
 @contextmanager
-def refused(what: str, remedy: str = REBUILD) -> Iterator[None]:
-    """Reads bytes that may be damaged.
+def refused(what: str, remedy: str = REBUILD, *, of: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Reads bytes that may be damaged. ``of``: further signs of it.
 
     Raises:
-        ValueError: they are. What was half read is not to be used.
+        SnapshotRefused: they are. What was half read is not to be used.
 
     >>> with refused("snapshot of score"):
     ...     {}["version"]
     Traceback (most recent call last):
     ...
-    ValueError: snapshot of score is damaged (KeyError): rebuild it from the journal
+    streams.core.damage.SnapshotRefused: snapshot of score is damaged (KeyError): rebuild it from the journal
     """
     try:
         yield
-    except _SIGNS as error:
-        raise ValueError(f"{what} is damaged ({type(error).__name__}): {remedy}") from None
+    except _SIGNS + of as error:
+        raise SnapshotRefused(f"{what} is damaged ({type(error).__name__}): {remedy}") from None

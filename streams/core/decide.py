@@ -23,7 +23,7 @@ from streams.core.alerts import Alerts, Memory, Out, Tally, Touch, Waiting
 from streams.core.book import Aged
 from streams.core.budget import Budget
 from streams.core.configure import city_of
-from streams.core.damage import REBUILD, refused
+from streams.core.damage import REBUILD, SnapshotRefused, refused
 from streams.core.incidents import Incident
 from streams.core.lifecycle import Step, at_window
 from streams.core.muting import SILENCE_S_MAX, SILENCES_MAX, Silence
@@ -278,12 +278,12 @@ class Decide:
         """Go on from a snapshot.
 
         Raises:
-            ValueError: another version took it, or it is damaged.
+            SnapshotRefused: another version took it, or it is damaged.
         """
         with refused("snapshot of decide"):
             version = msgspec.msgpack.decode(data, type=Versioned).version
         if version != SNAPSHOT_VERSION:
-            raise ValueError(f"snapshot of version {version} does not fit version {SNAPSHOT_VERSION}: {REBUILD}")
+            raise SnapshotRefused(f"snapshot of version {version} does not fit version {SNAPSHOT_VERSION}: {REBUILD}")
         with refused("snapshot of decide"):
             memory = msgspec.msgpack.decode(data, type=Memory)
             city = self._alerts.city if memory.configured is None else city_of(memory.configured)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from streams.core.areas import AreaTree
-from streams.core.damage import REBUILD, refused
+from streams.core.damage import REBUILD, SnapshotRefused, refused
 from streams.core.score import Scored, Shards, Tally
 from streams.core.shard import shards_of
 from streams.model import Counts
@@ -55,13 +55,13 @@ class Scorer:
         """Go on from a snapshot.
 
         Raises:
-            ValueError: it was taken by another version, or under another configuration, or is damaged; then this one is not to be used.
+            SnapshotRefused: it was taken by another version, or under another configuration, or is damaged; then this one is not to be used.
         """
         with refused("snapshot of score"):
             state = msgspec.msgpack.decode(data)
             wrote = state["version"], state["config"]
         if wrote != (SNAPSHOT_VERSION, self.city.config_version):
-            raise ValueError(
+            raise SnapshotRefused(
                 f"snapshot of version {wrote[0]}, configuration {wrote[1]} does not fit version {SNAPSHOT_VERSION}, configuration"
                 f" {self.city.config_version}: {REBUILD}"
             )

@@ -103,7 +103,7 @@ def decode_state(state: bytes) -> list[Saved]:
     """The partitions in a state.
 
     Raises:
-        ValueError: of a version this code does not know, or damaged.
+        SnapshotRefused: of a version this code does not know, or damaged.
     """
     if not state or state[0] != STATE_VERSION:
         what = f"version {state[0]}" if state else "no version: it is empty"
