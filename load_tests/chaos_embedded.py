@@ -284,7 +284,9 @@ def _port(log: Path, offset: int) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: 0 when everything is equal, 1 when not."""
-    parser = argparse.ArgumentParser(prog="python -m load_tests.chaos_embedded", description="Kill the embedded process while records arrive.")
+    parser = argparse.ArgumentParser(
+        prog="python -m load_tests.chaos_embedded", description="Kill the embedded process while records arrive."
+    )
     parser.add_argument("--kills", type=int, default=20, help="how often (default: 20)")
     parser.add_argument("--records", type=int, default=200_000, help="how many records (default: 200000)")
     parser.add_argument("--batch", type=int, default=500, help="records a request (default: 500)")
