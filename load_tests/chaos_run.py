@@ -230,7 +230,7 @@ class ChaosRun(Run):
             until(lambda: len(first.said("assigned")) > shares, f"the first {group} has a share again", GO_ON_S_MAX)
         ended = first.ends[ends] if len(first.ends) > ends else None
         said = first.last_error() if ended is not None else ""
-        assert second.stop() == 0, f"see {second.log}"
+        second.retire()
         until(lambda: _held(first) == HELD[group], f"the first {group} has all again", GO_ON_S_MAX)
         return Frozen(group, round(frozen_s, 1), round(taken_over_s, 1), ended, said)
 
@@ -259,7 +259,7 @@ class ChaosRun(Run):
             ended, said = first.ended(), first.last_error()
             with self._goes_on(INTAKE):
                 pass
-            assert twin.stop() == 0, f"see {twin.log}"
+            twin.retire()
             first.start()
         return Frozen("twin", round(time.monotonic() - began, 1), round(taken_over_s, 1), ended, said)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Sequence
@@ -38,6 +39,13 @@ class Kept(Child):
         with self._mutex:
             self._wanted = False
             return super().stop()
+
+    def retire(self) -> None:
+        """SIGTERM, and SIGKILL where it takes longer than a supervisor waits."""
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def let_go(self) -> None:
         """It may end."""
