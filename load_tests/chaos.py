@@ -96,7 +96,8 @@ class Report(Struct):
 def run(folder: Path, plan: Plan, *, seed: int, say: Say) -> Report:
     """Records, troubles, counts."""
     began = time.monotonic()
-    planned_s = plan.kills * KILL_S + len(plan.frozen) * FREEZE_S + (plan.twins + plan.full) * FULL_S + plan.away_s + SPARE_S
+    planned_s = plan.kills * KILL_S + len(plan.frozen) * FREEZE_S + (plan.twins + plan.full) * FULL_S + SPARE_S
+    planned_s += plan.away_s + BACKLOG_S_MAX if plan.away_s else 0.0
     number = int(planned_s * plan.rate)
     say(f"making {number} records")
     settings, _ = prepare(folder, number, seed, DAYS)
