@@ -69,7 +69,7 @@ lint: setup ## ruff, formatting, types and import rules
 bench: setup ## measure speed against a peer; kill the embedded process, then those of the Kafka shell, while records arrive
 	$(BIN)/tocsin bench intake
 	$(BIN)/tocsin bench assess
-	$(BIN)/python -m load_tests.chaos --kills 5 --records 50000
+	$(BIN)/python -m load_tests.chaos_embedded --kills 5 --records 50000
 	$(MAKE) services
 	$(BIN)/tocsin bench end-to-end --records 200000 --kill 2
 	$(BIN)/tocsin bench latency

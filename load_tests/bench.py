@@ -12,6 +12,7 @@ And what the Kafka shell does on a real broker and a real ClickHouse server, whi
 
 tocsin bench intake --json      records a second through intake, through a bare consumer, Faust and Quix Streams
 tocsin bench end-to-end --json  nothing lost, doubled or changed, whatever is killed
+tocsin bench chaos --json       nothing lost, doubled or wrong, and all goes on soon, whatever is killed, stopped, doubled or out of disk
 tocsin bench outage --json      nothing lost, no restart loop, while the broker and ClickHouse are away
 tocsin bench latency --json     from a record that crosses an alarm count to its alert at a reader of the cockpit
 """
@@ -186,6 +187,25 @@ def end_to_end(
 
     with TemporaryDirectory(prefix="tocsin-bench-", ignore_cleanup_errors=True) as folder:
         _finish(run(keep or Path(folder), records=records, kill=kill, seed=seed, say=_say), json=json)
+
+
+@app.command(epilog="Example: tocsin bench chaos --kills 100 --json")
+def chaos(
+    json: Json = False,
+    kills: Annotated[int, typer.Option(min=0, max=1_000, help="kill -9 over all roles, broker and ClickHouse among them.")] = 100,
+    away: Annotated[float, typer.Option(min=0, max=3_600, help="Seconds that ClickHouse is away, under load.")] = 0.0,
+    more: Annotated[bool, typer.Option(help="Stop each for longer than its session, two intakes under one name, full disks.")] = True,
+    rate: Annotated[float, typer.Option(min=10, max=20_000, help="Raw records a second, all the while.")] = 300.0,
+    seed: Annotated[int, typer.Option(help="Of records and of the moments of the kills.")] = 1,
+    keep: Annotated[Path | None, typer.Option(help="Keep records, journals, tables and logs here.")] = None,
+) -> None:
+    """All processes and services killed, stopped, doubled and out of disk under load; status 1: something was lost, doubled, wrong or late."""
+    from load_tests.chaos import FROZEN, run
+    from load_tests.chaos_run import Plan
+
+    plan = Plan(kills, FROZEN if more else (), more, more, away, rate)
+    with TemporaryDirectory(prefix="tocsin-bench-", ignore_cleanup_errors=True) as folder:
+        _finish(run(keep or Path(folder), plan, seed=seed, say=_say), json=json)
 
 
 @app.command(epilog="Example: tocsin bench outage --seconds 300 --json")

@@ -1,312 +1,177 @@
-"""Kills the embedded process again and again while records arrive, and holds what it ends with against an undisturbed run.
+"""``tocsin bench chaos``: what the Kafka shell comes to while its processes and services are killed, stopped, doubled and out of disk.
 
-    python -m load_tests.chaos --kills 20 --records 200000 --json
-
-Three things must be equal: the cells of the counts journal (also with a count made without any of this code), the
-findings journal, and the bytes of alerts.ndjson and scores.csv.
+Three counts that know nothing of each other must agree: SQL over the raw records that were given; the counts journal; the tables.
+Alerts, their steps and scores must be those that the embedded engine makes of the journal without any trouble. And a reader
+of the feed must have had each step of an alert once.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import random
-import signal
 import subprocess
 import sys
-import tempfile
-import threading
 import time
-from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from http.client import HTTPConnection, HTTPException
-from multiprocessing import get_context
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import msgspec
-import orjson
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from msgspec import Struct
 
-from load_tests.chaos_town import Cell, Item, batches, count, make, write_town
-from streams.columns import unpack
-from streams.core.journal import decode
-from streams.model import Counts
-from streams.shells.outputs import ALERTS, SCORES
-from streams.shells.store import Store
+from load_tests.cells import CellDiff, diff, of_clickhouse, of_journal
+from load_tests.chaos_run import Away, ChaosRun, Frozen, Plan, Troubled
+from load_tests.end_to_end import against_embedded, by_role, recoveries, rejected_equal, unequal
+from load_tests.journals import whole
+from load_tests.kafka_run import PASSWORD, TOPIC_PARTITIONS, Ran
+from load_tests.raw_records import RAW, prepare
+from load_tests.recount import CELLS, REJECTED
+from load_tests.services.clickhouse import ClickHouse
+from load_tests.services.kafka import Kafka
+from streams.loading import load
 
-START_S_MAX = 60.0
-SETTLE_S_MAX = 900.0
-ANSWER_S_MAX = 120.0
-TRIES_MAX = 50
+FROZEN = ("intake", "assess", "sink-clickhouse", "cockpit", "clickhouse", "broker")
+DAYS = 12
+"""Of the simulation, over all records: alerts need a history of a day."""
+KILL_S, FREEZE_S, FULL_S, SPARE_S = 4.0, 60.0, 120.0, 120.0
+"""How long each takes, generously: so many records are made as they last, and what is not needed is not given."""
+RECOVERY_S_MAX, BACKLOG_S_MAX = 15.0, 300.0
+
+Say = Callable[[str], None]
+
+
+class Feed(Struct):
+    """What the reader of the feed had. ``waits_away_s``: median and longest wait for a step while ClickHouse was away; ``breaks_away``: of its
+    stream in that time.
+    """
+
+    steps: int
+    missed: int
+    repeated: int
+    resets: int
+    breaks: int
+    breaks_away: int | None = None
+    waits_away_s: list[float] | None = None
 
 
 class Report(Struct):
-    """What came of it. ``lost`` and ``extra`` count records against the independent count."""
+    """What came of it all. ``kills``: how many, ``killed``: of which; ``hit_again``: killed once more before they had gone on."""
 
-    records: int
     kills: int
     lost: int
-    extra: int
+    duplicated: int
+    wrong_alerts: int
+    recovery_p99_s: float | None
+    alerts_lost: int
+    records: int
+    rate: float
+    loaded: bool
+    killed: dict[str, int]
+    hit_again: int
+    recover_s: dict[str, list[float]]
+    frozen: list[Frozen]
+    twin: Frozen | None
+    full_s: dict[str, float]
+    away: Away | None
+    feed: Feed
+    ended: dict[str, list[int]]
     cells_equal: bool
-    findings_equal: bool
-    alerts_equal: bool
+    rejected_equal: bool
     scores_equal: bool
-    clickhouse_equal: bool | None
-    findings: int
+    alerts: int
     transitions: int
-    recover_s_max: float
+    scores: int
+    differences: dict[str, list[str]]
     seconds: float
 
     @property
     def ok(self) -> bool:
-        return self.lost == self.extra == 0 and all(
-            (
-                self.cells_equal,
-                self.findings_equal,
-                self.alerts_equal,
-                self.scores_equal,
-                self.clickhouse_equal is not False,
-                self.transitions,
-            )
-        )
+        """Nothing lost, doubled or wrong, wherever one looks; all went on soon, under load; only what was stopped or doubled ended by itself."""
+        well = self.lost == self.duplicated == self.wrong_alerts == self.alerts_lost == self.feed.missed == self.feed.repeated == 0
+        soon = (self.recovery_p99_s or 0.0) < RECOVERY_S_MAX and (self.away is None or self.away.backlog_s < BACKLOG_S_MAX)
+        equal = self.cells_equal and self.rejected_equal and self.scores_equal
+        return well and soon and equal and self.loaded and not self.feed.breaks_away
 
 
-class Town:
-    """One embedded process over one folder, started again whenever it is gone."""
-
-    def __init__(self, settings: Path, folder: Path, *, clickhouse: bool, arguments: Sequence[str] = ()) -> None:
-        """``arguments`` are added to the command line."""
-        self.folder = folder
-        self.kills = 0
-        self.recover_s_max = 0.0
-        self._settings = settings
-        self._arguments = [*arguments, *([] if clickhouse else ["--no-clickhouse"])]
-        self._process: subprocess.Popen[bytes] | None = None
-        self._port = 0
-        self._token = ""
-        folder.mkdir(parents=True)
-
-    def start(self) -> None:
-        """Start and wait until it answers; again, should it be killed meanwhile."""
-        started = time.monotonic()
-        while not (port := self._launch(started + START_S_MAX)):
-            pass
-        self._port = port
-        self._token = (self.folder / "state" / "token").read_text().strip()
-        if self.kills:
-            self.recover_s_max = max(self.recover_s_max, time.monotonic() - started)
-
-    def _launch(self, until: float) -> int:
-        """One start; its port, or 0 when it was killed before it answered."""
-        command = [sys.executable, "-m", "streams.shells.cli", "up", "--embedded", "--city", str(self._settings)]
-        command += ["--state", str(self.folder / "state"), "--out", str(self.folder / "out"), "--port", "0", "--checkpoint-every", "2"]
-        path = self.folder / "log.ndjson"
-        before = path.stat().st_size if path.exists() else 0
-        with path.open("ab") as log:
-            self._process = subprocess.Popen(command + self._arguments, stderr=log)
-        while (port := _port(path, before)) == 0:
-            status = self._process.poll()
-            if status == -signal.SIGKILL:
-                return 0
-            if status is not None or time.monotonic() > until:
-                raise RuntimeError(f"the process did not come up (status {status}); see {path}")
-            threading.Event().wait(0.02)
-        return port
-
-    def kill(self) -> None:
-        """SIGKILL, by its id."""
-        process = self._process
-        assert process is not None
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        self.kills += 1
-
-    def stop(self) -> None:
-        """SIGTERM, and wait for the end."""
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.terminate()
-        status = self._process.wait(timeout=60)
-        if status != 0:
-            raise RuntimeError(f"a graceful stop ended with status {status}; see {self.folder}/log.ndjson")
-
-    def post(self, source: str, payloads: Sequence[bytes]) -> dict[str, int]:
-        """Send until it is answered, as a careful client does."""
-        for _ in range(TRIES_MAX):
-            assert self._process is not None
-            if self._process.poll() is not None:
-                self.start()
-            headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/x-ndjson"}
-            try:
-                connection = HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_S_MAX)
-                connection.request("POST", f"/ingest/{source}", b"\n".join(payloads), headers)
-                answer = connection.getresponse()
-                body = answer.read()
-                connection.close()
-            except (OSError, HTTPException):
-                self._process.poll()
-                threading.Event().wait(0.05)
-                continue
-            if answer.status == 200:
-                return dict(orjson.loads(body))
-            threading.Event().wait(0.2)
-        raise RuntimeError(f"no answer to {TRIES_MAX} requests; see {self.folder}/log.ndjson")
-
-    def settle(self) -> None:
-        """Wait until everything that arrived has been scored and decided."""
-        until = time.monotonic() + SETTLE_S_MAX
-        while time.monotonic() < until:
-            text = self.metrics()
-            if "\ntocsin_behind_records 0.0\n" in text:
-                return
-            threading.Event().wait(0.2)
-        raise RuntimeError("the journals were not worked off in time")
-
-    def metrics(self) -> str:
-        """The process's own numbers."""
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_S_MAX)
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
-        connection.close()
-        return text
+def run(folder: Path, plan: Plan, *, seed: int, say: Say) -> Report:
+    """Records, troubles, counts."""
+    began = time.monotonic()
+    planned_s = plan.kills * KILL_S + len(plan.frozen) * FREEZE_S + (plan.twins + plan.full) * FULL_S + SPARE_S
+    planned_s += plan.away_s + BACKLOG_S_MAX if plan.away_s else 0.0
+    number = int(planned_s * plan.rate)
+    say(f"making {number} records")
+    settings, _ = prepare(folder, number, seed, DAYS)
+    with Kafka(folder / "kafka") as kafka, ClickHouse(folder / "clickhouse", user="tocsin", password=PASSWORD) as clickhouse:
+        say(f"{plan.kills} kills, and what else was asked for")
+        troubled = ChaosRun(folder, "chaos", settings, (kafka, clickhouse), plan, seed=seed)
+        ran = troubled.go()
+        say("counting again")
+        given = _given_only(folder, troubled.given)
+        subprocess.run([sys.executable, "-m", "load_tests.recount", str(folder)], cwd=Path(__file__).parents[1], check=True)
+        say("comparing")
+        return _report(clickhouse, settings, folder, troubled, ran, plan, given, time.monotonic() - began)
 
 
-def run(folder: Path, *, kills: int, records: int, batch: int, seed: int, clickhouse: bool) -> Report:
-    """An undisturbed run and a disturbed one over the same records."""
-    started = time.monotonic()
-    items = make(records, seed)
-    settings = write_town(folder / "town")
-    calm, harried = (Town(settings, folder / name, clickhouse=clickhouse) for name in ("calm", "harried"))
-    work = list(batches(items, batch))
-    for town, times in ((calm, 0), (harried, kills)):
-        try:
-            _feed(town, work, times, random.Random(seed + 1))
-        finally:
-            town.stop()
-    return _compare(items, calm, harried, clickhouse=clickhouse, started=started)
+def _given_only(folder: Path, number: int) -> int:
+    """Leave in the file what was given."""
+    path = folder / RAW
+    with path.open("rb") as file:
+        kept = list(islice(file, number))
+    path.write_bytes(b"".join(kept))
+    return len(kept)
 
 
-def _feed(town: Town, work: Sequence[tuple[str, list[bytes]]], kills: int, rng: random.Random) -> None:
-    town.start()
-    at = set(rng.sample(range(1, len(work)), kills))
-    for number, (source, payloads) in enumerate(work):
-        killer = None
-        if number in at:
-            killer = threading.Timer(rng.random() * 0.15, town.kill)
-            killer.start()
-        town.post(source, payloads)
-        if killer is not None:
-            killer.join()
-    town.post(*work[-1])  # it may just have been killed; all of these are duplicates
-    town.settle()
-
-
-def _compare(items: Sequence[Item], calm: Town, harried: Town, *, clickhouse: bool, started: float) -> Report:
-    expected = count(items)
-    cells, findings = journals(harried.folder)
-    calm_cells, calm_findings = journals(calm.folder)
-    out = {name: [(town.folder / "out" / name).read_bytes() for town in (calm, harried)] for name in (ALERTS, SCORES)}
-    tables = [_tables(town.folder) for town in (calm, harried)] if clickhouse else []
+def _report(server: ClickHouse, settings: Path, folder: Path, run_: ChaosRun, ran: Ran, plan: Plan, given: int, seconds: float) -> Report:
+    cells, rejected = pq.read_table(folder / CELLS), pq.read_table(folder / REJECTED)
+    counts = {"journal": _of_journal(ran, cells), "tables": diff(cells, of_clickhouse(server, ran.database))}
+    pairs = against_embedded(settings, ran, folder / "embedded", load(settings).detection.window_s)
+    wrong = sum(each.missing + each.extra + each.other for name, each in pairs.items() if name != "scores")
+    waits = [kill.recover_s for kill in ran.kills if kill.recover_s is not None]
+    trouble = run_.troubled
     return Report(
-        records=len(items),
-        kills=harried.kills,
-        lost=(expected - cells).total(),
-        extra=(cells - expected).total(),
-        cells_equal=cells == calm_cells == expected,
-        findings_equal=findings == calm_findings,
-        alerts_equal=out[ALERTS][0] == out[ALERTS][1],
-        scores_equal=out[SCORES][0] == out[SCORES][1],
-        clickhouse_equal=tables[0] == tables[1] if tables else None,
-        findings=len(findings),
-        transitions=out[ALERTS][0].count(b"\n"),
-        recover_s_max=round(harried.recover_s_max, 2),
-        seconds=round(time.monotonic() - started, 1),
+        kills=len(ran.kills),
+        lost=sum(each.lost for each in counts.values()),
+        duplicated=sum(each.duplicated for each in counts.values()),
+        wrong_alerts=wrong,
+        recovery_p99_s=round(float(np.quantile(waits, 0.99, method="higher")), 2) if waits else None,
+        alerts_lost=len(run_.told.keys() - _in_tables(server, ran.database)),
+        records=given,
+        rate=plan.rate,
+        loaded=trouble.loaded,
+        killed=by_role(ran.kills),
+        hit_again=trouble.hit_again,
+        recover_s=recoveries(ran.kills),
+        frozen=trouble.frozen,
+        twin=trouble.twin,
+        full_s=trouble.full_s,
+        away=trouble.away,
+        feed=_feed(run_, trouble),
+        ended=trouble.ended,
+        cells_equal=all(each.equal for each in counts.values()),
+        rejected_equal=rejected_equal(server, ran.database, rejected),
+        scores_equal=pairs["scores"].equal,
+        alerts=pairs["alerts"].rows,
+        transitions=pairs["transitions"].rows,
+        scores=pairs["scores"].rows,
+        differences=unequal(counts) | unequal(pairs),
+        seconds=round(seconds, 1),
     )
 
 
-def journals(folder: Path) -> tuple[Counter[Cell], list[bytes]]:
-    """All cells of the counts journal, roll-ups left out, and the findings journal without its configuration."""
-    store = Store(folder / "state", identity={}, must_exist=True)
-    cells: Counter[Cell] = Counter()
-    seq = 0
-    while rows := store.counts_after(seq, 1000):
-        seq = rows[-1][0]
-        for _, data in rows:
-            record = decode(data)
-            if isinstance(record, Counts) and not record.rollup:
-                table = unpack(record)
-                for area, name, minute, n in zip(table.area, table.signal, table.minute, table.n, strict=True):
-                    cells[record.areas[area], record.signals[name], int(minute)] += int(n)
-    findings = [data for _, data in store.findings_after(1, 10_000_000)]
-    store.close()
-    return cells, findings
+def _of_journal(ran: Ran, cells: pa.Table) -> CellDiff:
+    return diff(cells, of_journal(whole(ran.place, TOPIC_PARTITIONS["counts"])))
 
 
-_TABLES = (
-    "SELECT area, signal, sum(n) AS total, sum(cityHash64(minute) * n) AS hash FROM cells FINAL GROUP BY area, signal ORDER BY area, signal",
-    "SELECT count() AS rows, sum(cityHash64(shard, area, signal, duration_s, window_end, p)) AS hash FROM scores FINAL",
-    "SELECT count() AS rows, sum(cityHash64(alert_id, seq, reason, band)) AS hash FROM transitions FINAL",
-    "SELECT count() AS rows, sum(cityHash64(id, seq, state)) AS hash FROM alerts FINAL",
-)
+def _in_tables(server: ClickHouse, database: str) -> set[tuple[str, int]]:
+    rows = server.query(f"SELECT DISTINCT alert_id, toUInt32(seq) FROM {database}.transitions")  # noqa: S608 - a name of this module's making
+    return {(str(alert), int(str(seq))) for alert, seq in rows}
 
 
-def _tables(folder: Path) -> list[list[dict[str, Any]]]:
-    """What the chDB tables hold, asked by a process of its own: a process opens one folder only."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_ask, folder / "state" / "chdb").result()
-
-
-def _ask(folder: Path) -> list[list[dict[str, Any]]]:
-    from sinks.clickhouse.chdb_sink import ChdbSink  # noqa: PLC0415 - the parent process does without
-
-    sink = ChdbSink(folder)
-    try:
-        return [sink.query(sql) for sql in _TABLES]
-    finally:
-        sink.close()
-
-
-def _port(log: Path, offset: int) -> int:
-    with log.open("rb") as file:
-        file.seek(offset)
-        for line in file.read().splitlines():
-            if line.startswith(b"{"):
-                try:
-                    event = msgspec.json.decode(line, type=dict[str, object])
-                except msgspec.MsgspecError:
-                    continue
-                if event.get("event") == "up":
-                    return int(str(event["url"]).rsplit(":", 1)[1])
-    return 0
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line: 0 when everything is equal, 1 when not."""
-    parser = argparse.ArgumentParser(prog="python -m load_tests.chaos", description="Kill the embedded process while records arrive.")
-    parser.add_argument("--kills", type=int, default=20, help="how often (default: 20)")
-    parser.add_argument("--records", type=int, default=200_000, help="how many records (default: 200000)")
-    parser.add_argument("--batch", type=int, default=500, help="records a request (default: 500)")
-    parser.add_argument("--seed", type=int, default=1, help="of records and of the moments of the kills (default: 1)")
-    parser.add_argument("--no-clickhouse", action="store_true", help="without the chDB tables")
-    parser.add_argument("--keep", type=Path, help="keep folders and logs here")
-    parser.add_argument("--json", action="store_true", help="report as JSON")
-    given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="tocsin-chaos-") as folder:
-        report = run(
-            given.keep or Path(folder),
-            kills=given.kills,
-            records=given.records,
-            batch=given.batch,
-            seed=given.seed,
-            clickhouse=not given.no_clickhouse,
-        )
-    row = {**msgspec.to_builtins(report), "ok": report.ok}
-    lines = orjson.dumps(row).decode() if given.json else "\n".join(f"{name}: {value}" for name, value in row.items())
-    sys.stdout.write(lines + "\n")
-    return 0 if report.ok else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _feed(run_: ChaosRun, trouble: Troubled) -> Feed:
+    reader, told, away = run_.follower, run_.told, trouble.away
+    feed = Feed(len(told), len(told.keys() - reader.got.keys()), reader.repeated, reader.resets, len(reader.breaks))
+    if away is not None:
+        waits = [reader.got[at] - said for at, said in told.items() if at in reader.got and away.since <= said <= away.until]
+        feed.breaks_away = sum(away.since <= at <= away.until for at in reader.breaks)
+        feed.waits_away_s = [round(float(each), 3) for each in np.quantile(waits, (0.5, 1.0))] if waits else None
+    return feed

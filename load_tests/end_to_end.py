@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -95,7 +95,7 @@ def run(folder: Path, *, records: int, kill: int, seed: int, say: Say) -> Report
         if kill:
             pairs = _pairs(clickhouse, ran["calm"].database, ran["harried"].database, window_s)
         else:
-            pairs = _against_embedded(settings, ran["calm"], folder / "embedded", window_s)
+            pairs = against_embedded(settings, ran["calm"], folder / "embedded", window_s)
     last = list(runs.values())[-1]
     return Report(
         records=records,
@@ -113,28 +113,37 @@ def run(folder: Path, *, records: int, kill: int, seed: int, say: Say) -> Report
         alerts=pairs["alerts"].rows,
         transitions=pairs["transitions"].rows,
         scores=pairs["scores"].rows,
-        kills=_kills([kill for each in ran.values() for kill in each.kills]),
-        recover_s=_recoveries([kill for each in ran.values() for kill in each.kills]),
+        kills=by_role([kill for each in ran.values() for kill in each.kills]),
+        recover_s=recoveries([kill for each in ran.values() for kill in each.kills]),
         runs=runs,
-        differences={name: each.examples for name, each in pairs.items() if not each.equal},
+        differences=unequal(pairs),
         seconds=round(time.monotonic() - began, 1),
     )
 
 
 def _run_report(server: ClickHouse, ran: Ran, cells: pa.Table, rejected: pa.Table, records: int) -> RunReport:
-    columns = (rejected[name].to_pylist() for name in ("topic", "partition", "offset", "reason"))
-    expected = {(f"{topic}/{partition}", offset, reason) for topic, partition, offset, reason in zip(*columns, strict=True)}
-    found = outcomes.rejected(server, ran.database)
     return RunReport(
         cells=diff(cells, of_clickhouse(server, ran.database)),
-        rejected=len(found),
-        rejected_equal=found == expected,
+        rejected=len(rejected),
+        rejected_equal=rejected_equal(server, ran.database, rejected),
         alerts_raised_early=outcomes.early(server, ran.database),
         produced_s=round(ran.seconds.produced, 1),
         counted_s=round(ran.seconds.counted, 1),
         done_s=round(ran.seconds.done, 1),
         records_per_s=round(records / ran.seconds.done),
     )
+
+
+def rejected_equal(server: ClickHouse, database: str, rejected: pa.Table) -> bool:
+    """Whether the dead letters are those of the second count."""
+    columns = (rejected[name].to_pylist() for name in ("topic", "partition", "offset", "reason"))
+    expected = {(f"{topic}/{partition}", offset, reason) for topic, partition, offset, reason in zip(*columns, strict=True)}
+    return outcomes.rejected(server, database) == expected
+
+
+def unequal(pairs: Mapping[str, Diff] | Mapping[str, CellDiff]) -> dict[str, list[str]]:
+    """Examples of what differs, by name."""
+    return {name: each.examples for name, each in pairs.items() if not each.equal}
 
 
 def _pairs(server: ClickHouse, first: str, second: str, window_s: int) -> dict[str, Diff]:
@@ -145,7 +154,7 @@ def _pairs(server: ClickHouse, first: str, second: str, window_s: int) -> dict[s
     }
 
 
-def _against_embedded(settings: Path, ran: Ran, folder: Path, window_s: int) -> dict[str, Diff]:
+def against_embedded(settings: Path, ran: Ran, folder: Path, window_s: int) -> dict[str, Diff]:
     """What stands in the topics, and what the embedded engine makes of the same counts."""
     partitions = TOPIC_PARTITIONS["counts"]
     there, here = said(ran.place, partitions), embedded(settings, whole(ran.place, partitions), folder)
@@ -156,11 +165,12 @@ def _against_embedded(settings: Path, ran: Ran, folder: Path, window_s: int) -> 
     }
 
 
-def _kills(kills: list[Kill]) -> dict[str, int]:
+def by_role(kills: list[Kill]) -> dict[str, int]:
+    """How often each was killed."""
     return {role: sum(kill.role == role for kill in kills) for role in sorted({kill.role for kill in kills})}
 
 
-def _recoveries(kills: list[Kill]) -> dict[str, list[float]]:
+def recoveries(kills: list[Kill]) -> dict[str, list[float]]:
     """By role: median and longest."""
-    found = {role: [kill.recover_s for kill in kills if kill.role == role and kill.recover_s is not None] for role in _kills(kills)}
+    found = {role: [kill.recover_s for kill in kills if kill.role == role and kill.recover_s is not None] for role in by_role(kills)}
     return {role: [statistics.median(each), max(each)] for role, each in found.items() if each}

@@ -1,10 +1,11 @@
-"""kill -9 at random moments: each of several roles so many times, in an order and after pauses that a seed gives."""
+"""kill -9 at random moments: so many over several roles, in an order and after pauses that a seed gives."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import cycle, islice
 from random import Random
 from typing import NamedTuple
 
@@ -18,12 +19,12 @@ RECOVER_S_MAX = 120.0
 
 
 class Role(NamedTuple):
-    """Something that is killed. ``position`` grows while it works."""
+    """Something that is killed. ``positions`` grow while it works; it has gone on when each of them has grown."""
 
     name: str
     kill: Callable[[], object]
     start: Callable[[], object]
-    position: Callable[[], int]
+    positions: tuple[Callable[[], int], ...]
 
 
 class Kill(Struct):
@@ -35,16 +36,16 @@ class Kill(Struct):
 
 
 class Harrier:
-    """Kills in a thread of its own for as long as the ``with`` block lasts, until each role has been killed ``times`` times."""
+    """Kills in a thread of its own for as long as the ``with`` block lasts, ``kills`` times over all roles, as often each."""
 
-    def __init__(self, roles: list[Role], times: int, random: Random) -> None:
-        self._order = [role for role in roles for _ in range(times)]
+    def __init__(self, roles: Sequence[Role], kills: int, random: Random) -> None:
+        self._order = list(islice(cycle(roles), kills))
         random.shuffle(self._order)
         self._random, self._began = random, time.monotonic()
         self.kills: list[Kill] = []
         self._done = threading.Condition()
         self._failed: BaseException | None = None
-        self._watched: dict[str, tuple[Kill, Callable[[], int], int]] = {}
+        self._watched: dict[str, tuple[Kill, Role, list[int]]] = {}
         self._stop = threading.Event()
         self._killer = threading.Thread(target=self._guarded, args=(self._kill_all,), name="kills")
         self._watcher = threading.Thread(target=self._guarded, args=(self._watch,), name="recoveries")
@@ -91,10 +92,10 @@ class Harrier:
         for role in self._order:
             if self._stop.wait(self._random.uniform(*PAUSE_S)):
                 return
-            before, at = role.position(), time.monotonic()
+            before, at = [position() for position in role.positions], time.monotonic()
             role.kill()
             kill = Kill(role.name, round(at - self._began, 2))
-            self._watched[role.name] = (kill, role.position, before)
+            self._watched[role.name] = (kill, role, before)
             self._stop.wait(self._random.uniform(*DOWN_S))
             role.start()
             with self._done:
@@ -103,8 +104,8 @@ class Harrier:
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_S):
-            for name, (kill, position, before) in list(self._watched.items()):
-                if position() > before:
+            for name, (kill, role, before) in list(self._watched.items()):
+                if all(position() > was for position, was in zip(role.positions, before, strict=True)):
                     kill.recover_s = round(time.monotonic() - self._began - kill.at_s, 2)
                     if self._watched.get(name, (None,))[0] is kill:
                         self._watched.pop(name, None)

@@ -46,7 +46,9 @@ class Outputs(NamedTuple):
     def take(self, record: object) -> None:
         """Add one."""
         if isinstance(record, Scores):
-            self.scores.setdefault((record.shard, record.window_end_s), []).append(encode(record))
+            known, data = self.scores.setdefault((record.shard, record.window_end_s), []), encode(record)
+            if data not in known:  # said again after a kill
+                known.append(data)
         elif isinstance(record, Transition):
             self.transitions.setdefault((record.alert_id, record.seq), encode(record))
         elif isinstance(record, Alert):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from confluent_kafka import Producer
 
@@ -54,6 +54,8 @@ class Ran(NamedTuple):
 class Run:
     """The processes of one run. ``kill``: how often each of them is killed while the records are produced and worked off."""
 
+    kind: ClassVar[type[Child]] = Child
+
     def __init__(
         self, folder: Path, name: str, settings: Path, services: tuple[Kafka, ClickHouse], *, kill: int = 0, seed: int = 1
     ) -> None:
@@ -66,45 +68,59 @@ class Run:
         self.place.folder.mkdir(parents=True)
         self._raw, self._city = folder, ("--city", str(settings), "--state", str(self.place.folder / "state"))
         self._kill, self._random = kill, Random(seed)
+        self.kills: list[Kill] = []
         self.progress = Progress(self.place.deployment.kafka, TOPIC_PARTITIONS)
-        self.intake = Child(self.place, "intake", *self._city)
-        self.assess = Child(self.place, "assess", "--snapshot-every", str(SNAPSHOT_EVERY_S))
-        self.sink = Child(self.place, "sink", "clickhouse")
+        self.intake = self.kind(self.place, "intake", *self._city)
+        self.assess = self.kind(self.place, "assess", "--snapshot-every", str(SNAPSHOT_EVERY_S))
+        self.sink = self.kind(self.place, "sink", "clickhouse")
 
     def go(self) -> Ran:
         """All of it: topics, processes, records, and the wait until nothing is left to do."""
         create = Child(self.place, "topics", "create", *self._city, "--partitions", str(TOPIC_PARTITIONS["counts"]), name="topics").start()
         assert create.wait() == 0, f"the topics were not made; see {create.log}"
         with ExitStack() as stack:
-            for child in (self.intake, self.assess, self.sink):
+            for child in self._children():
                 stack.enter_context(child)
-            harrier = Harrier(self._roles(), self._kill, self._random)
             began = time.monotonic()
-            with harrier:
-                raw = produce(self.place, self._raw, lambda part: self._before_chunk(harrier, part))
-                produced = time.monotonic() - began
-                harrier.finish()
+            raw = self._given()
+            produced = time.monotonic() - began
             self._until(lambda: self.progress.read(INTAKE, raw), "all records are counted")
             counted = time.monotonic() - began
             assert self.intake.stop() == 0, f"see {self.intake.log}"  # before it might take the end of the records for silence
             self.progress.settle(READ_BY, self._look)
             done = time.monotonic() - began
+            self._settled()
             for child in (self.assess, self.sink):
                 assert child.stop() == 0, f"see {child.log}"
-        return Ran(self.place, self.database, Seconds(produced, counted, done), harrier.kills)
+        return Ran(self.place, self.database, Seconds(produced, counted, done), self.kills)
+
+    def _children(self) -> Sequence[Child]:
+        return (self.intake, self.assess, self.sink)
+
+    def _given(self) -> dict[At, int]:
+        """Produce the records while it harries; where the raw partitions end. No faster than kills are done, so that all meet records."""
+        roles = self._roles()
+        with Harrier(roles, self._kill * len(roles), self._random) as harrier:
+
+            def before_chunk(part: float) -> None:
+                self._look()
+                harrier.wait_for(part)
+
+            raw = produce(self.place, self._raw, before_chunk)
+            harrier.finish()
+        self.kills += harrier.kills
+        return raw
+
+    def _settled(self) -> None:
+        """Nothing is left to do, and the processes still run."""
 
     def _roles(self) -> list[Role]:
         return [
-            Role("intake", self.intake.kill, self.intake.start, partial(self.progress.sum, INTAKE)),
-            Role("assess", self.assess.kill, self.assess.start, partial(self.progress.sum, ASSESS)),
-            Role("sink", self.sink.kill, self.sink.start, partial(self.progress.sum, SINK)),
-            Role("clickhouse", self._clickhouse.kill, self._clickhouse.start, partial(self.progress.sum, SINK)),
+            Role("intake", self.intake.kill, self.intake.start, (partial(self.progress.sum, INTAKE),)),
+            Role("assess", self.assess.kill, self.assess.start, (partial(self.progress.sum, ASSESS),)),
+            Role("sink", self.sink.kill, self.sink.start, (partial(self.progress.sum, SINK),)),
+            Role("clickhouse", self._clickhouse.kill, self._clickhouse.start, (partial(self.progress.sum, SINK),)),
         ]
-
-    def _before_chunk(self, harrier: Harrier, part: float) -> None:
-        """No faster than kills are done, so that all of them meet records."""
-        self._look()
-        harrier.wait_for(part)
 
     def _until(self, true: Callable[[], bool], what: str) -> None:
         def looked() -> bool:
@@ -115,22 +131,26 @@ class Run:
 
     def _look(self) -> None:
         """A process that ended by itself ends the run: what it is to be held against is what an operator would see."""
-        for child in (self.intake, self.assess, self.sink):
+        for child in self._children():
             status = child.ended()
             assert status in (None, -9) or (child is self.intake and status == 0), f"ended with status {status}; see {child.log}"
 
 
-def produce(place: Place, folder: Path, before_chunk: Callable[[float], object] = lambda _: None) -> dict[At, int]:
-    """Every record of ``folder`` into its partition; where the raw partitions end. ``before_chunk`` hears how far it is, 0 to 1."""
+def produce(place: Place, folder: Path, before_chunk: Callable[[float], object] = lambda _: None, chunk: int = CHUNK) -> dict[At, int]:
+    """Every record of ``folder`` into its partition; where the raw partitions end.
+
+    ``before_chunk`` hears how far it is, 0 to 1, and may answer False: no more.
+    """
     kafka = place.deployment.kafka
-    producer = Producer(producer_settings(kafka, queue_buffering_max_messages=CHUNK * 20))
+    producer = Producer(producer_settings(kafka, queue_buffering_max_messages=CHUNK * 20) | {"log_level": 0})
     ends: Counter[At] = Counter({(f"raw.{source}", at): 0 for source, number in PARTITIONS.items() for at in range(number)})
     with (folder / RAW).open("rb") as file:
         total = sum(1 for _ in file)
     for number, record in enumerate(read_records(folder)):
-        if number % CHUNK == 0:
+        if number % chunk == 0:
             producer.flush(ANSWER_S)
-            before_chunk(number / total)
+            if before_chunk(number / total) is False:
+                break
         topic = f"raw.{record.source}"
         assert ends[topic, record.partition] == record.offset, "the file's offsets are those of the topics"
         producer.produce(kafka.topic(topic), record.payload, partition=record.partition)

@@ -6,10 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from streams.shells.kafka.clients import confluent
+from streams.shells.kafka.clients import consumer_settings
 from streams.shells.kafka.reading import Reading
 from streams.shells.kafka.settings import KafkaSettings
 
@@ -26,17 +25,29 @@ class Progress:
     """Of one prefix. ``partitions``: how many each topic has that is asked about."""
 
     def __init__(self, kafka: KafkaSettings, partitions: Mapping[str, int]) -> None:
-        self._kafka, self._partitions, self._client = kafka, partitions, AdminClient(confluent(kafka))
+        self._kafka, self._partitions = kafka, partitions
+        self._askers: dict[str, tuple[Consumer, list[TopicPartition]]] = {}  # a consumer that joins nothing, and all there is to ask for
+        self._mutex = threading.Lock()
 
     def committed(self, group: str) -> dict[At, int]:
         """Offsets; nothing while the group cannot be asked."""
-        asked = ConsumerGroupTopicPartitions(self._kafka.topic(group))
         try:
-            answer = self._client.list_consumer_group_offsets([asked], request_timeout=ANSWER_S)[self._kafka.topic(group)].result()
+            consumer, every = self._asker(group)
+            answer = consumer.committed(every, ANSWER_S)
         except KafkaException:
             return {}
         prefix = self._kafka.file.prefix
-        return {(at.topic.removeprefix(prefix), at.partition): at.offset for at in answer.topic_partitions if at.offset >= 0}
+        return {(at.topic.removeprefix(prefix), at.partition): at.offset for at in answer if at.error is None and at.offset >= 0}
+
+    def _asker(self, group: str) -> tuple[Consumer, list[TopicPartition]]:
+        """Of a group. An admin client would do, but librdkafka's has been seen to abort the process when a broker dies during a request."""
+        with self._mutex:
+            if group not in self._askers:
+                consumer = Consumer(consumer_settings(self._kafka, group) | {"log_level": 0})
+                topics = consumer.list_topics(timeout=ANSWER_S).topics
+                own = [name for name in topics if name.startswith(self._kafka.file.prefix)]
+                self._askers[group] = consumer, [TopicPartition(name, at) for name in own for at in topics[name].partitions]
+            return self._askers[group]
 
     def sum(self, group: str) -> int:
         """All of them together: grows as the group goes on."""

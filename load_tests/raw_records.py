@@ -66,10 +66,10 @@ class Plan(NamedTuple):
     short: bool
 
 
-def planned(number: int) -> Plan:
-    """Three weeks for a large run; four days, and settings that say something by then, for a small one."""
-    short = number < LONG_FROM
-    days = 4 if short else 21
+def planned(number: int, days: int = 0) -> Plan:
+    """Three weeks for a large run; four days, or as many as are given, and settings that say something by then, for a small one."""
+    short = days > 0 or number < LONG_FROM
+    days = days or (4 if short else 21)
     per_day = number * SPARE / days
     every_s = min(_EVERY_S, key=lambda each: abs(DEVICES * DAY_S / each - CAMERA_SHARE * per_day))
     calls = max(0.05, (per_day - DEVICES * DAY_S / every_s) / CALLS_PER_DAY)
@@ -91,9 +91,9 @@ def write_settings(folder: Path, *, short: bool = False) -> Path:
     return path
 
 
-def write_records(folder: Path, number: int, seed: int, city: City) -> Counter[str]:
+def write_records(folder: Path, number: int, seed: int, city: City, days: int = 0) -> Counter[str]:
     """Make the first ``number`` records of the simulation into ``raw.ndjson``, in the order they are produced in; how many by source."""
-    plan = planned(number)
+    plan = planned(number, days)
     start_s = int(datetime.fromisoformat(START).replace(tzinfo=ZoneInfo(city.timezone)).timestamp())
     made = records(seed=seed, days=plan.days, start_s=start_s, city=city, scale=plan.scale)
     ends: Counter[tuple[str, int]] = Counter()
@@ -123,8 +123,8 @@ def partition_of(source: str, payload: bytes) -> int:
     return zlib.crc32(found[1] if found else payload) % PARTITIONS[source]
 
 
-def prepare(folder: Path, number: int, seed: int) -> tuple[Path, Counter[str]]:
+def prepare(folder: Path, number: int, seed: int, days: int = 0) -> tuple[Path, Counter[str]]:
     """Settings and records in ``folder``: the settings' path, and how many records of each source."""
     folder.mkdir(parents=True, exist_ok=True)
-    settings = write_settings(folder, short=planned(number).short)
-    return settings, write_records(folder, number, seed, load(settings))
+    settings = write_settings(folder, short=planned(number, days).short)
+    return settings, write_records(folder, number, seed, load(settings), days)

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
-from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 KeyPath = tuple[str | int, ...]
@@ -74,6 +74,16 @@ class Document:
         self.problems.add(self.file, self.line(path), f"{show_path(path)}: {text}")
 
 
+class _Constructor(RoundTripConstructor):
+    """Knows the line of the value that it is at: what Python's own types refuse is refused without one."""
+
+    line = 1
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        self.line = node.start_mark.line + 1
+        return super().construct_object(node, deep=deep)
+
+
 def read_document(path: Path, problems: Problems) -> Document:
     """Reads a YAML 1.2 file; a file that cannot be read or parsed leaves ``data`` at None and a problem."""
     document = Document(str(path), problems)
@@ -81,26 +91,15 @@ def read_document(path: Path, problems: Problems) -> Document:
         if path.stat().st_size > BYTES_MAX:
             problems.add(document.file, 1, f"has more than {BYTES_MAX} bytes; put what is long into the tables it names")
             return document
-        tree = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         problems.add(document.file, 1, f"cannot be read ({error.strerror}); check the path and its permissions")
         return document
     except UnicodeDecodeError as error:
         problems.add(document.file, 1, f"byte {error.start} is not UTF-8; save the file as UTF-8")
         return document
-    except DuplicateKeyError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problems.add(document.file, line, f"{_first_line(error.problem)}; keep one of the two")
-        return document
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problems.add(document.file, line, f"is not YAML: {_first_line(error.problem)}; correct the line or the one before it")
-        return document
-    except RecursionError:
-        problems.add(document.file, 1, f"nests deeper than {DEPTH_MAX}; write it flat")
-        return document
-    except YAMLError as error:
-        problems.add(document.file, 1, f"is not YAML: {_first_line(str(error))}; correct it")
+    tree = _parsed(text, document)
+    if tree is None:
         return document
     if not isinstance(tree, CommentedMap):
         problems.add(document.file, 1, "is not a mapping of keys to values; begin with 'city: name'")
@@ -113,6 +112,35 @@ def read_document(path: Path, problems: Problems) -> Document:
         problems.add(document.file, 1, f"unfolds to more than {NODES_MAX} values; use fewer aliases")
         document.data = None
     return document
+
+
+def _parsed(text: str, document: Document) -> Any:
+    """ruamel's tree; None, and a problem, where there is none."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.Constructor = _Constructor
+    try:
+        return _EMPTY if (tree := yaml.load(text)) is None else tree
+    except DuplicateKeyError as error:
+        document.problems.add(document.file, _line_of(error), f"{_first_line(error.problem)}; keep one of the two")
+    except MarkedYAMLError as error:
+        said = f"is not YAML: {_first_line(error.problem)}; correct the line or the one before it"
+        document.problems.add(document.file, _line_of(error), said)
+    except RecursionError:
+        document.problems.add(document.file, 1, f"nests deeper than {DEPTH_MAX}; write it flat")
+    except YAMLError as error:
+        document.problems.add(document.file, 1, f"is not YAML: {_first_line(str(error))}; correct it")
+    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError):
+        said = "a value that looks like a number or a time, or names a type, and is none; put it into quotes"
+        document.problems.add(document.file, yaml.constructor.line, said)
+    return None
+
+
+_EMPTY = "nothing"
+"""Stands for the tree of an empty file."""
+
+
+def _line_of(error: MarkedYAMLError) -> int:
+    return int(error.problem_mark.line) + 1 if error.problem_mark else 1
 
 
 def _first_line(text: str | None) -> str:

@@ -41,6 +41,7 @@ class Child:
     """One process of the command line; its log is a file in the place's folder."""
 
     def __init__(self, place: Place, *arguments: str, name: str = "") -> None:
+        self.arguments = arguments
         self._command = [sys.executable, "-m", "streams.shells.cli", *arguments]
         self.log = place.folder / f"{name or arguments[0]}.log"
         self._environ = {**os.environ, **place.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -55,6 +56,12 @@ class Child:
         with self.log.open("ab") as log:
             die = die_with_parent
             return subprocess.Popen(self._command, stdout=log, stderr=log, env=self._environ, preexec_fn=die)  # noqa: PLW1509 - one call
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
 
     def ended(self) -> int | None:
         """The status it ended with; None while it runs."""

@@ -122,6 +122,14 @@ class ClickHouse:
         finally:
             client.disconnect()
 
+    def disk(self, *, full: bool) -> None:
+        """A full disk for the running server, or one with room again."""
+        self._service.disk(full=full)
+
+    def ended(self) -> int | None:
+        """The status it ended with by itself; None while it runs."""
+        return self._service.ended()
+
     def __enter__(self) -> ClickHouse:
         self.start()
         return self

@@ -116,6 +116,14 @@ class Kafka:
         """CPU seconds it has used so far."""
         return self._service.cpu_s()
 
+    def disk(self, *, full: bool) -> None:
+        """A full disk for the running broker, or one with room again."""
+        self._service.disk(full=full)
+
+    def ended(self) -> int | None:
+        """The status it ended with by itself; None while it runs."""
+        return self._service.ended()
+
     def __enter__(self) -> Kafka:
         self.start()
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -90,9 +91,18 @@ class Service:
         """SIGKILL."""
         self._end(signal.SIGKILL)
 
+    def disk(self, *, full: bool) -> None:
+        """While the disk is full for it, no file of it grows: writes fail as they would, whatever the disk is."""
+        unlimited = resource.RLIM_INFINITY
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (0 if full else unlimited, unlimited))
+
+    def ended(self) -> int | None:
+        """The status it ended with by itself; None while it runs."""
+        return self._process.poll() if self._process is not None else None
+
     def _spawn(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
-            return subprocess.Popen(self._command, stdout=log, stderr=log, preexec_fn=die_with_parent)  # noqa: PLW1509 - one call
+            return subprocess.Popen(self._command, stdout=log, stderr=log, preexec_fn=_born)  # noqa: PLW1509 - two calls
 
     def _end(self, with_signal: signal.Signals) -> None:
         process, self._process = self._process, None
@@ -104,3 +114,9 @@ class Service:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _born() -> None:
+    """In the child: it ends with this process, and a write beyond what a file may hold is an error, not its end."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    die_with_parent()

@@ -23,6 +23,7 @@ from streams.core.alerts import Alerts, Memory, Out, Tally, Touch, Waiting
 from streams.core.book import Aged
 from streams.core.budget import Budget
 from streams.core.configure import city_of
+from streams.core.damage import REBUILD, SnapshotRefused, refused
 from streams.core.incidents import Incident
 from streams.core.lifecycle import Step, at_window
 from streams.core.muting import SILENCE_S_MAX, SILENCES_MAX, Silence
@@ -277,15 +278,18 @@ class Decide:
         """Go on from a snapshot.
 
         Raises:
-            ValueError: another version took it.
+            SnapshotRefused: another version took it, or it is damaged.
         """
-        version = msgspec.msgpack.decode(data, type=Versioned).version
+        with refused("snapshot of decide"):
+            version = msgspec.msgpack.decode(data, type=Versioned).version
         if version != SNAPSHOT_VERSION:
-            raise ValueError(f"snapshot of version {version} does not fit version {SNAPSHOT_VERSION}: rebuild it from the journal")
-        self._memory = msgspec.msgpack.decode(data, type=Memory)
-        configured = self._memory.configured
-        self._alerts = Alerts(self._alerts.city if configured is None else city_of(configured), self._memory)
-        self._overlay = Overlay(self._alerts, self._memory)
+            raise SnapshotRefused(f"snapshot of version {version} does not fit version {SNAPSHOT_VERSION}: {REBUILD}")
+        with refused("snapshot of decide"):
+            memory = msgspec.msgpack.decode(data, type=Memory)
+            city = self._alerts.city if memory.configured is None else city_of(memory.configured)
+            alerts = Alerts(city, memory)
+            overlay = Overlay(alerts, memory)
+        self._memory, self._alerts, self._overlay = memory, alerts, overlay
 
     def check(self) -> None:
         """Assert what must hold between records."""

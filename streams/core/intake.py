@@ -17,10 +17,11 @@ from msgspec import Struct
 from streams.columns import empty, pack
 from streams.core import fold
 from streams.core.areas import AreaTree, Resolver
+from streams.core.damage import refused
 from streams.core.dedupe import Recent
 from streams.core.digests import Digester
 from streams.core.lot import Lot, Raw
-from streams.core.raw_partition import Delta, Partition, Saved, by_partition, decode_state, digest_runs, encode_state, raw_name
+from streams.core.raw_partition import REMEDY, Delta, Partition, Saved, by_partition, decode_state, digest_runs, encode_state, raw_name
 from streams.core.reader import Reader
 from streams.model import Counts, Quality, Rejected, Span
 from streams.settings import City
@@ -118,9 +119,11 @@ class Intake:
         """
         runs = by_partition(digests)
         self._partitions, self._saved = {}, {}
-        for saved in decode_state(state):
-            if saved.source in self._readers:  # one that is no longer a source has nothing to go on with
-                self.take_up(saved, runs.get(raw_name(saved.source, saved.partition), ()))
+        partitions = decode_state(state)
+        with refused("intake state", REMEDY):
+            for saved in partitions:
+                if saved.source in self._readers:  # one that is no longer a source has nothing to go on with
+                    self.take_up(saved, runs.get(raw_name(saved.source, saved.partition), ()))
 
     def take_up(self, saved: Saved, digests: Iterable[tuple[int, bytes]]) -> None:
         """Go on with one raw partition; ``digests``: its runs, ascending."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from streams.core.areas import AreaTree
+from streams.core.damage import REBUILD, SnapshotRefused, refused
 from streams.core.score import Scored, Shards, Tally
 from streams.core.shard import shards_of
 from streams.model import Counts
@@ -54,13 +55,16 @@ class Scorer:
         """Go on from a snapshot.
 
         Raises:
-            ValueError: it was taken by another version, or under another configuration.
+            SnapshotRefused: it was taken by another version, or under another configuration, or is damaged; then this one is not to be used.
         """
-        state = msgspec.msgpack.decode(data)
-        if state["version"] != SNAPSHOT_VERSION or state["config"] != self.city.config_version:
-            wrote = f"version {state['version']}, configuration {state['config']}"
-            raise ValueError(
-                f"snapshot of {wrote} does not fit version {SNAPSHOT_VERSION}, configuration {self.city.config_version}: rebuild it from the journal"
+        with refused("snapshot of score"):
+            state = msgspec.msgpack.decode(data)
+            wrote = state["version"], state["config"]
+        if wrote != (SNAPSHOT_VERSION, self.city.config_version):
+            raise SnapshotRefused(
+                f"snapshot of version {wrote[0]}, configuration {wrote[1]} does not fit version {SNAPSHOT_VERSION}, configuration"
+                f" {self.city.config_version}: {REBUILD}"
             )
-        for host, part in zip(self._hosts, state["hosts"], strict=True):
-            host.restore(part)
+        with refused("snapshot of score"):
+            for host, part in zip(self._hosts, state["hosts"], strict=True):
+                host.restore(part)

@@ -11,11 +11,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from streams.core.counters import Counters
+from streams.core.damage import refused
 from streams.core.dedupe import DIGEST, Recent
 from streams.core.entries import Entries
 from streams.model import Span
 
 STATE_VERSION = 1
+REMEDY = "put a copy of it back, or begin anew with an empty folder or other topics"
 GAP_MAX = 1024
 """A wider gap between offsets begins a new run of digests; a narrower one is filled with zeros."""
 
@@ -102,15 +104,15 @@ def decode_state(state: bytes) -> list[Saved]:
     """The partitions in a state.
 
     Raises:
-        ValueError: of a version this code does not know, or damaged.
+        SnapshotRefused: of a version this code does not know, or damaged.
     """
     if not state or state[0] != STATE_VERSION:
         what = f"version {state[0]}" if state else "no version: it is empty"
-        raise ValueError(f"intake state of {what}; this release reads version {STATE_VERSION}: run the release that wrote it, or newer")
-    try:
+        raise ValueError(
+            f"intake state of {what}; this release reads version {STATE_VERSION}: run the release that wrote it, or newer, or begin anew"
+        )
+    with refused("intake state", REMEDY):
         return _rows.decode(memoryview(state)[1:])
-    except msgspec.MsgspecError as error:
-        raise ValueError(f"intake state is damaged: {error}") from None
 
 
 def digest_runs(offset: NDArray[np.int64], digest: NDArray[np.uint64]) -> Iterator[tuple[int, bytes]]:

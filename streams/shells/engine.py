@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from sinks.base import Batch, Sink, SinkError
 from streams.core.configure import configure_command
+from streams.core.damage import SnapshotRefused, refused
 from streams.core.decide import Decide
 from streams.core.journal import decode
 from streams.core.pipeline import Scorer
@@ -44,8 +45,13 @@ class State(Struct, array_like=True):
 
     @classmethod
     def unpacked(cls, record: bytes) -> State:
-        """Back from what was kept."""
-        return msgspec.msgpack.decode(zlib.decompress(record), type=cls)
+        """Back from what was kept.
+
+        Raises:
+            SnapshotRefused: it is damaged, which its checksum tells.
+        """
+        with refused("snapshot", of=(zlib.error,)):
+            return msgspec.msgpack.decode(zlib.decompress(record), type=cls)
 
 
 class Engine:
@@ -226,15 +232,16 @@ class Engine:
             with self.store.transaction():
                 self.store.append_counts(command, now_s)
                 self.store.append_findings([command], now_s)
-        self.desk.begin(now_s)
-        snapshot = self.store.newest_snapshot()
-        if snapshot is not None:
-            try:
+        try:
+            self.desk.begin(now_s)
+            snapshot = self.store.newest_snapshot()
+            if snapshot is not None:
                 state = State.unpacked(snapshot.record)
                 self._scorer.restore(state.scorer)
                 self._decide.restore(state.decide)
-            except (ValueError, zlib.error) as error:
-                raise StoreError(
-                    f"{self.store.folder}: the newest snapshot cannot be used ({error}); start the release that wrote it, or give an empty folder"
-                ) from None
+        except SnapshotRefused as error:
+            raise StoreError(
+                f"{self.store.folder}: what it was to go on from cannot be used ({error}); start the release that wrote it, or give an empty folder"
+            ) from None
+        if snapshot is not None:
             self._scored_seq, self._decided_seq, self._rejected_seq = self._snapshot_seq = snapshot[:3]

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from sinks.base import Batch
 from streams.core.configure import city_of
+from streams.core.damage import SnapshotRefused
 from streams.core.decide import Decide
 from streams.core.journal import CodecError, decode, encode
 from streams.core.pipeline import Scorer
@@ -57,7 +58,7 @@ def replay(folder: Path, out: Path) -> Replayed:
         writer = RunWriter(out, city)
         try:
             return _replay(store, city, writer)
-        except CodecError as error:
+        except (CodecError, SnapshotRefused) as error:
             raise ReplayError(f"{folder}: {error}") from None
         finally:
             writer.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from load_tests.chaos import Town, journals, run
+from load_tests.chaos_embedded import Town, journals, run
 from load_tests.chaos_town import batches, count, make, write_town
 from streams.shells.replay import replay
 

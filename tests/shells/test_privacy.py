@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from load_tests.chaos import Town
+from load_tests.chaos_embedded import Town
 from load_tests.chaos_town import write_town
 from sinks.clickhouse.chdb_sink import ChdbSink
 from sinks.clickhouse.schema import BY_NAME

@@ -1,4 +1,7 @@
-"""Faust's consumer, made to read committed records only: its driver has no setting for that outside its own transactions."""
+"""Faust's consumer, made to read committed records only, and to go on committing after a commit that failed.
+
+Its driver has no setting for the first outside its own transactions.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,25 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
 
 
 class CommittedConsumer(driver.Consumer):
-    """Consumer whose thread is ``CommittedThread``."""
+    """Consumer whose thread is ``CommittedThread``, and which goes on committing whatever became of a commit before."""
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return CommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+    def _new_offset(self, tp: Any) -> int | None:
+        """Behind the newest record that was taken: one agent takes those of a partition in order.
+
+        Faust's own waits until there is no gap, and keeps every offset until then: for ever, once a commit has failed or the mark of a
+        transaction stands where it goes on.
+        """
+        acked = self._acked[tp]
+        if not acked:
+            return None
+        newest = max(acked)
+        acked.clear()
+        self._acked_index[tp].clear()
+        self._gap.pop(tp, None)
+        return int(newest) + 1
 
 
 class CommittedTransport(driver.Transport):

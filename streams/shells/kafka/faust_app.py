@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import faust
+import structlog
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.types.transports import TransportT
 
 from streams.shells.kafka.clients import MESSAGE_BYTES_MAX, ssl_context
 from streams.shells.kafka.committed import CommittedTransport
+from streams.shells.kafka.deadline import STATUS
 from streams.shells.kafka.settings import KafkaSettings
 
 GROUP = "assess"
 SESSION_S = 10.0
 COMMIT_S = 1.0
+
+
+log = structlog.get_logger()
+
+
+class WholeAssignor(PartitionAssignor):
+    """Gives out all partitions or ends the process. Faust's own leaves out a topic that the broker does not know yet; and a member that
+    comes again under its name is given what it had without being asked, so that nobody would ever read it.
+    """
+
+    def assign(self, cluster: Any, member_metadata: Any) -> Any:
+        wanted = {topic for member in member_metadata.values() for topic in member.subscription}
+        unknown = sorted(topic for topic in wanted if not cluster.partitions_for_topic(topic))
+        if unknown:
+            log.error("topics_unknown", topics=unknown, remedy="ends itself; started again, it goes on")
+            os._exit(STATUS)
+        return super().assign(cluster, member_metadata)
 
 
 class Assess(faust.App):
@@ -48,6 +69,7 @@ def build(kafka: KafkaSettings, instance: str) -> Assess:
         web_tables_enabled=False,
         store="memory://",
         autodiscover=False,
+        PartitionAssignor=WholeAssignor,
     )
 
 

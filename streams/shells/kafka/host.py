@@ -12,6 +12,7 @@ from collections.abc import Callable
 import structlog
 from confluent_kafka import KafkaException, Message, Producer
 
+from streams.core.damage import SnapshotRefused
 from streams.core.journal import CodecError, decode
 from streams.model import Command
 from streams.shells.errors import ShellError
@@ -19,6 +20,7 @@ from streams.shells.kafka.clients import producer_settings
 from streams.shells.kafka.machines import Machine, Put
 from streams.shells.kafka.reading import Reading
 from streams.shells.kafka.settings import KafkaSettings
+from streams.shells.kafka.snapshots import TOPIC as SNAPSHOTS
 from streams.shells.kafka.snapshots import Manifest, Snapshot, SnapshotError, Writer, load_newest
 
 log = structlog.get_logger()
@@ -125,8 +127,11 @@ class Host:
             machine = build(configure)
             try:
                 machine.restore(snapshot.state)
-            except ValueError as error:
-                raise HostError(f"{self.topic}/{self.partition}: the newest snapshot cannot be used ({error})") from None
+            except SnapshotRefused as error:
+                raise HostError(
+                    f"{self.topic}/{self.partition}: the newest snapshot cannot be used ({error}); start the release that wrote it, or delete"
+                    f" the topic {self._kafka.topic(SNAPSHOTS)} and run tocsin topics create"
+                ) from None
         self._saved_at = self.position
         log.info("taken_up", journal=self.topic, partition=self.partition, position=self.position, snapshot=found is not None)
         return machine, configure, Writer(self._kafka, self._slot, manifest, keep_every_s=self._keep_every_s)

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from sinks.base import Batch
 from streams.core.configure import city_of
+from streams.core.damage import SnapshotRefused
 from streams.core.decide import Decide
 from streams.core.journal import CodecError, decode, encode
 from streams.core.pipeline import Scorer
@@ -47,7 +48,7 @@ def replay_copy(path: Path, out: Path) -> Replayed:
     copy = JournalCopy.open(path)
     try:
         return _replay(copy, out)
-    except CodecError as error:
+    except (CodecError, SnapshotRefused) as error:
         raise ReplayError(f"{path}: {error}") from None
     finally:
         copy.close()
