@@ -25,7 +25,7 @@ BENCHES: dict[str, tuple[str, ...]] = {
     "fanout": ("fanout",),
     "fuzz": ("fuzz",),
     "simulate": ("simulate", "--seeds", "5000"),
-    "chaos": ("chaos", "--kills", "100"),
+    "chaos": ("chaos", "--kills", "100", "--away", "600"),
     "end_to_end": ("end-to-end", "--records", "1000000", "--kill", "5"),
     "outage": ("outage",),
 }

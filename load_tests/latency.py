@@ -170,6 +170,7 @@ class Sender:
     def __init__(self, place: Place, producer: Producer, rate: int, seed: int) -> None:
         self._kafka, self._producer, self._rate = place.deployment.kafka, producer, rate
         self._traffic, self._random = Traffic(seed), Random(seed)
+        self._topics = {source: (f"raw.{source}", self._kafka.topic(f"raw.{source}")) for source in PARTITIONS}
         self.ends = {(f"raw.{source}", at): 0 for source, number in PARTITIONS.items() for at in range(number)}
         self.bursts: dict[str, float] = {}  # signal -> when its first record was produced
         self.sent, self.burst_s_max = 0, 0.0
@@ -198,8 +199,14 @@ class Sender:
         self.burst_s_max = max(self.burst_s_max, time.monotonic() - at)
 
     def _send(self, record: Sent) -> None:
-        self._producer.produce(self._kafka.topic(f"raw.{record.source}"), record.payload, partition=record.partition)
-        self.ends[f"raw.{record.source}", record.partition] += 1
+        raw, topic = self._topics[record.source]
+        while True:
+            try:
+                self._producer.produce(topic, record.payload, partition=record.partition)
+                break
+            except BufferError:  # the broker is behind: wait for it
+                self._producer.poll(STEP_S)
+        self.ends[raw, record.partition] += 1
 
 
 def _load(place: Place, settings: Path, producer: Producer, rate: int, bursts: int, seed: int) -> None:

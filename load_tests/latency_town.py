@@ -18,10 +18,10 @@ from streams.model import DAY_S, HOUR_S, MINUTE_S, Counts, Span
 from streams.settings import City
 
 PARTITIONS = {"hotline": 3, "complaint": 2, "camera": 4}
-DISTRICTS, STREETS = 8, 10
+DISTRICTS, STREETS = 8, 20
 ORDINARY = tuple(f"o{number}" for number in range(8))
 CAMERAS_PER_STREET = 2
-SHARES = {"hotline": 0.3, "complaint": 0.2, "camera": 0.5}
+SHARES = {"hotline": 0.5, "complaint": 0.4, "camera": 0.1}
 """Of the records."""
 PASSED = 0.004
 """Vehicles a camera's record: much of what they send says that nothing has passed."""
@@ -144,14 +144,14 @@ class Traffic:
     def record(self, now_s: float) -> Sent:
         """The next one."""
         self._number += 1
-        luck, code = self._random.random(), self._random.choice(self._streets)
+        luck = self._random.random()
         if luck < SHARES["camera"]:
-            return self._reading(code, now_s)
+            return self._reading(self._random.choice(self._streets), now_s)
         source = "hotline" if luck < SHARES["camera"] + SHARES["hotline"] else "complaint"
         known = self._calls[source]
         if known and self._random.random() >= NEW:
-            return self._random.choice(known)
-        call = self.call(source, code, self._random.choice(ORDINARY), now_s)
+            return known[int(self._random.random() * len(known))]
+        call = self.call(source, self._random.choice(self._streets), self._random.choice(ORDINARY), now_s)
         if len(known) < REMEMBERED:
             known.append(call)
         else:

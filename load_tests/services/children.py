@@ -99,12 +99,6 @@ class Child:
             self._process.kill()
             self._process.wait()
 
-    @property
-    def pid(self) -> int:
-        """Of the process, while it runs."""
-        assert self._process is not None, "it was not started"
-        return self._process.pid
-
     def said(self, event: str) -> list[dict[str, object]]:
         """Log lines of this event."""
         lines = [line for line in self.log.read_bytes().splitlines() if line.startswith(b"{")]
