@@ -16,6 +16,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements.lock").read_text()
 
 NOT_IMPORTED = {
+    "cramjam": "aiokafka reads LZ4 with it",
+    "lz4": "kafka-python reads LZ4 with it",
     "httptools": "uvicorn takes it where it is there: half the CPU per event of the feed",
     "uvloop": "uvicorn takes it where it is there",
     "tzdata": "zoneinfo reads it where the system has no time zones",

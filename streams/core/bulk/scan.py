@@ -271,7 +271,10 @@ def _find(data, p, end, text, at, guess):
 def _is(data, p, end, text, at, k):
     if at[k + 1] - at[k] != end - p:
         return False
-    for j in range(end - p):
-        if data[p + j] != text[at[k] + j]:
+    i, j, stop = np.uint64(p), np.uint64(at[k]), np.uint64(end)
+    while i < stop:
+        if data[i] != text[j]:
             return False
+        i += _ONE
+        j += _ONE
     return True

@@ -65,9 +65,8 @@ def consumer_settings(kafka: KafkaSettings, group: str, **more: object) -> dict[
 
 def producer_settings(kafka: KafkaSettings, **more: object) -> dict[str, Any]:
     """Settings of a librdkafka producer that neither loses nor doubles nor reorders."""
-    return confluent(
-        kafka, enable_idempotence=True, acks="all", compression_type="gzip", message_max_bytes=MESSAGE_BYTES_MAX, linger_ms=2, **more
-    )
+    usual = {"enable_idempotence": True, "acks": "all", "compression_type": "gzip", "message_max_bytes": MESSAGE_BYTES_MAX, "linger_ms": 2}
+    return confluent(kafka, **usual | more)
 
 
 def kafka_python(kafka: KafkaSettings, **more: object) -> dict[str, Any]:

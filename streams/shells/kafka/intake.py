@@ -168,7 +168,7 @@ class Session:
         self._failed: Exception | None = None
         self._producer = Producer(
             producer_settings(
-                kafka, transactional_id=kafka.topic(f"intake-{instance}"), transaction_timeout_ms=TRANSACTION_MS, compression_level=1
+                kafka, transactional_id=kafka.topic(f"intake-{instance}"), transaction_timeout_ms=TRANSACTION_MS, compression_type="lz4"
             )
         )
         self._producer.init_transactions(ANSWER_S)
