@@ -66,11 +66,11 @@ lint: setup ## ruff, formatting, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: setup ## measure speed against a peer; kill the embedded process, then those of the Kafka shell, while records arrive
+bench: setup ## measure speed against a peer, on a real broker (Java and Maven); kill the embedded process, then those of the Kafka shell, while records arrive
+	@$(MAKE) services
 	$(BIN)/tocsin bench intake
 	$(BIN)/tocsin bench assess
 	$(BIN)/python -m load_tests.chaos_embedded --kills 5 --records 50000
-	$(MAKE) services
 	$(BIN)/tocsin bench end-to-end --records 200000 --kill 2
 	$(BIN)/tocsin bench latency
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NoReturn, Protocol
@@ -263,16 +263,19 @@ def every(
     """Every benchmark of speed and of faults, about an hour and a half; and the page of performance made of them."""
     from load_tests import every_bench
 
+    def keep(report: Mapping[str, Any]) -> None:
+        if write is not None:
+            try:
+                every_bench.write(report, write)
+            except ModuleNotFoundError as error:
+                sys.stderr.write(f"{error.name} is not installed: the page was written without pictures; pip install matplotlib\n")
+
     try:
-        report = every_bench.run(only or (), every_bench.read(write), _say)
+        report = every_bench.run(only or (), every_bench.read(write), _say, keep)
     except KeyError as error:
         raise typer.BadParameter(str(error.args[0]), param_hint="--only") from None
-    if write is not None:
-        try:
-            every_bench.write(report, write)
-        except ModuleNotFoundError as error:
-            sys.stderr.write(f"{error.name} is not installed: the page was written without pictures; pip install matplotlib\n")
     sys.stdout.write(orjson.dumps(report, option=0 if json else orjson.OPT_INDENT_2).decode() + "\n")
+    raise typer.Exit(1 if every_bench.failed(report) else 0)
 
 
 def _finish(report: Judged, *, json: bool) -> NoReturn:

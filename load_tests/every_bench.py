@@ -15,6 +15,7 @@ import orjson
 
 from load_tests import performance_page
 from load_tests.performance_plots import draw
+from streams.shells.errors import ShellError
 
 BENCHES: dict[str, tuple[str, ...]] = {
     "intake": ("intake", "--records", "1000000"),
@@ -34,26 +35,45 @@ REPORT, PAGE = "performance.json", "performance.md"
 HOURS_MAX = 3.0
 
 
-def run(only: Sequence[str], known: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
-    """What each of ``only`` says, all where it is empty; of the others what is ``known``. What fails says so in its place.
+def run(
+    only: Sequence[str], known: Mapping[str, Any], say: Callable[[str], None], keep: Callable[[Mapping[str, Any]], None]
+) -> dict[str, Any]:
+    """What each of ``only`` says, all where it is empty; of the others, and of one that fails, what is ``known``. ``keep`` is told after each.
 
     Raises:
         KeyError: there is no such benchmark.
     """
-    unknown = [name for name in only if name not in BENCHES]
+    chosen = [name for asked in only for name in BENCHES if asked in (name, BENCHES[name][0])]
+    unknown = [asked for asked in only if not any(asked in (name, words[0]) for name, words in BENCHES.items())]
     if unknown:
-        raise KeyError(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHES)}")
+        raise KeyError(f"no benchmark {unknown[0]!r}; there are {', '.join(sorted({*BENCHES, *(words[0] for words in BENCHES.values())}))}")
     report = dict(known)
-    for name in only or BENCHES:
+    for name in chosen if only else BENCHES:
         say(name)
-        report[name] = {**_one(BENCHES[name]), "on": _machine()}
+        found = _one(BENCHES[name])
+        report[name] = {**report.get(name, {}), **found} if "failed" in found else {**found, "on": _machine()}
+        keep(report)
     return report
 
 
+def failed(report: Mapping[str, Any]) -> list[str]:
+    """Benchmarks that did not run, or of which something does not hold."""
+    return [name for name, found in report.items() if "failed" in found or found.get("status", 0) != 0]
+
+
 def read(folder: Path | None) -> dict[str, Any]:
-    """The report that stands in a folder; empty where there is none."""
+    """The report that stands in a folder; empty where there is none.
+
+    Raises:
+        ShellError: it cannot be read.
+    """
     path = folder / REPORT if folder else None
-    found: dict[str, Any] = orjson.loads(path.read_bytes()) if path and path.exists() else {}
+    if path is None or not path.exists():
+        return {}
+    try:
+        found: dict[str, Any] = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise ShellError(f"{path}: {error}; remove it, and run all of them again") from None
     return found
 
 
@@ -72,11 +92,19 @@ def _one(words: Sequence[str]) -> dict[str, Any]:
     command = [sys.executable, "-m", "streams.shells.cli", "bench", *words, "--json"]
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     began = time.monotonic()
-    done = subprocess.run(command, env=environ, capture_output=True, timeout=HOURS_MAX * 3600, check=False)
-    took = {"status": done.returncode, "took_s": round(time.monotonic() - began, 1)}
-    lines = [line for line in done.stdout.splitlines() if line.startswith(b"{")]
+    child = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        out, err = child.communicate(timeout=HOURS_MAX * 3600)
+    except subprocess.TimeoutExpired:
+        return {"failed": f"not done in {HOURS_MAX:g} hours"}
+    finally:
+        child.kill()
+        child.wait()
+    took = {"status": child.returncode, "took_s": round(time.monotonic() - began, 1)}
+    lines = [line for line in out.splitlines() if line.startswith(b"{")]
     if not lines:
-        return {**took, "failed": done.stderr.decode(errors="replace").strip().splitlines()[-1:]}
+        said = err.decode(errors="replace").strip().splitlines()
+        return {"failed": said[-1] if said else f"status {child.returncode}"}
     return {**orjson.loads(lines[-1]), **took}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import ceil
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from load_tests.accuracy_page import table
@@ -88,7 +89,7 @@ def needs(report: Mapping[str, Any]) -> list[Need]:
 def _intake(report: Mapping[str, Any]) -> Iterable[str]:
     found = report.get("intake", {})
     if "intake_eps" not in found:
-        return _absent("Intake")
+        return _absent("Intake", found)
     names = {"drain_eps": "bare consumer (librdkafka)", "intake_eps": "**intake**", "quix_eps": "Quix Streams", "faust_eps": "Faust"}
     rows = [(words, f"{found[name]:,}", f"{found['intake_eps'] / found[name]:.2f}") for name, words in names.items() if found[name]]
     stages = sorted(found["profile"].items(), key=lambda item: -item[1])
@@ -114,7 +115,7 @@ def _latency(report: Mapping[str, Any]) -> Iterable[str]:
 def _scale(report: Mapping[str, Any]) -> Iterable[str]:
     found = report.get("scale", {})
     if "series" not in found:
-        return _absent("What grows with a city, and what does not")
+        return _absent("What grows with a city, and what does not", found)
     series = [(f"{row['series']:,}", row["us_a_cell"], row["us_a_series"], row["bytes_a_series"]) for row in found["series"]]
     areas = [(f"{row['areas']:,}", row["us_a_record"]) for row in found["areas"]]
     processes = [(row["processes"], row["us_a_record"], f"{row['records_a_second']:,}") for row in found["processes"]]
@@ -132,10 +133,11 @@ def _faults(report: Mapping[str, Any]) -> Iterable[str]:
     rows = []
     for name, words in FAULT_WORDS.items():
         found = report.get(name)
-        if found is None or "failed" in found:
-            rows.append((words, "was not run" if found is None else f"failed: {found['failed']}"))
+        if found is None:
+            rows.append((words, "was not run"))
             continue
         shown = [f"{key.replace('_', ' ')} {_short(found[key])}" for key in FAULT_KEYS[name] if key in found]
+        shown += [f"failed: {found['failed']}"] if "failed" in found else []
         rows.append((words, ", ".join(shown)))
     return FAULTS, table(("", "what came of it"), rows)
 
@@ -166,8 +168,8 @@ def _capacity(report: Mapping[str, Any]) -> Iterable[str]:
     return CAPACITY.format(headroom=HEADROOM, series=CITY_SERIES, rows=ROWS_A_NODE), table(head, rows)
 
 
-def _absent(title: str) -> tuple[str]:
-    return (f"## {title}\n\nWas not run.\n",)
+def _absent(title: str, found: Mapping[str, Any] = MappingProxyType({})) -> tuple[str]:
+    return (f"## {title}\n\n" + (f"Failed: {found['failed']}\n" if "failed" in found else "Was not run.\n"),)
 
 
 def _where(found: Mapping[str, Any]) -> str:

@@ -76,6 +76,7 @@ class Report(Struct):
 def run(folder: Path, *, records: int, largest: int, say: Callable[[str], None]) -> Report:
     """``largest``: series at most."""
     began = time.monotonic()
+    ran = processes(folder, records=records, say=say)  # first: it says at once when there is no broker
     grown = []
     for series in SERIES:
         if series <= largest:
@@ -88,7 +89,6 @@ def run(folder: Path, *, records: int, largest: int, say: Callable[[str], None])
         if areas * SIGNALS <= largest:
             say(f"intake with {areas} areas")
             of_areas.append(intake(areas))
-    ran = processes(folder, records=records, say=say)
     return Report(
         series=grown,
         series_ratio=_ratio([one.us_a_cell for one in grown]),

@@ -29,7 +29,7 @@ _FILES = ("areas.csv", "areas.geojson", "library.csv")
 
 
 class Processes(Struct):
-    """So many processes over the same records. ``us_a_record``: of all of them; what a start takes is measured with few records, and left out."""
+    """So many processes over the same records. ``us_a_record``: CPU time of all of them from when each had partitions; starting up is left out."""
 
     processes: int
     records: int
@@ -70,32 +70,37 @@ def _measured(place: Place, settings: Path, number: int, records: int) -> Proces
     flags = ("--city", str(settings), "--state", str(place.folder / "state"))
     assert Child(place, "topics", "create", *flags, "--partitions", "4", name="topics").start().wait() == 0, f"see {place.folder}"
     progress = Progress(place.deployment.kafka, {f"raw.{SOURCE}": PARTITIONS})
-    few = _produce(place.deployment, settings, records // 10, seed=2)
-    start_s, _ = _read(place, flags, number, progress, few)
-    ends = _produce(place.deployment, settings, records, seed=1, before=few)
+    ends = _produce(place.deployment, settings, records)
     used_s, took = _read(place, flags, number, progress, ends)
-    more = records - records // 10
-    return Processes(number, records, round(1e6 * (used_s - start_s) / more, 2), round(records / took))
+    return Processes(number, records, round(1e6 * used_s / records, 2), round(records / took))
 
 
 def _read(place: Place, flags: tuple[str, ...], number: int, progress: Progress, ends: Mapping[At, int]) -> tuple[float, float]:
-    """(CPU seconds of all of them, starting up included; seconds by the clock from when each had partitions)."""
+    """(CPU seconds of all of them, each from when it had partitions; seconds by the clock from when the first one had)."""
     with ExitStack() as stack:
         children = [stack.enter_context(Child(place, "intake", *flags, "--instance", str(at), name=f"intake-{at}")) for at in range(number)]
-        until(lambda: all(child.said("assigned") for child in children), "each has partitions", DONE_S_MAX)
-        began = time.monotonic()
+        began: dict[int, tuple[float, float]] = {}
+
+        def all_begun() -> bool:
+            for child in children:
+                if child.pid not in began and child.said("assigned"):
+                    began[child.pid] = cpu_s(child.pid), time.monotonic()
+            return len(began) == number
+
+        until(all_begun, "each has partitions", DONE_S_MAX)
         until(lambda: progress.read(GROUP, ends), "all records are counted", DONE_S_MAX)
-        took, used_s = time.monotonic() - began, sum(cpu_s(child.pid) for child in children)
+        took = time.monotonic() - min(at for _, at in began.values())
+        used_s = sum(cpu_s(child.pid) - began[child.pid][0] for child in children)
         for child in children:
             assert child.stop() == 0, f"see {child.log}"
     return used_s, took
 
 
-def _produce(deployment: Deployment, settings: Path, records: int, *, seed: int, before: Mapping[At, int] | None = None) -> dict[At, int]:
+def _produce(deployment: Deployment, settings: Path, records: int) -> dict[At, int]:
     """Spread over the partitions in turn; where each of them ends then."""
     producer, topic = Producer(producer_settings(deployment.kafka)), deployment.kafka.topic(f"raw.{SOURCE}")
-    ends = dict(before or {(f"raw.{SOURCE}", partition): 0 for partition in range(PARTITIONS)})
-    for i, (_, payload) in enumerate(raw_records(load(settings), records, int(time.time()), seed)):
+    ends = {(f"raw.{SOURCE}", partition): 0 for partition in range(PARTITIONS)}
+    for i, (_, payload) in enumerate(raw_records(load(settings), records, int(time.time()), seed=1)):
         while True:
             try:
                 producer.produce(topic, payload, partition=i % PARTITIONS)

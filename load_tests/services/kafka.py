@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from load_tests.services.process import Service, ServiceError, free_ports
 
 LIBS_VARIABLE = "TOCSIN_KAFKA_LIBS"
-REMEDY = "run make services (needs a JDK of 17 or later and Maven: apt-get install openjdk-17-jre-headless maven)"
+REMEDY = "run make services, or name their folder in TOCSIN_KAFKA_LIBS (needs a JDK of 17 or later and Maven: apt-get install openjdk-17-jre-headless maven)"
 
 _SETTINGS = """
 process.roles=broker,controller

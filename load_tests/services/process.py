@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from streams.shells.errors import ShellError
 from streams.shells.parent import die_with_parent
 
 START_S_MAX = 60.0
@@ -24,7 +25,7 @@ _starter = ThreadPoolExecutor(1, "services")
 """The kernel takes the thread that started a child for its parent: this one lives as long as the process."""
 
 
-class ServiceError(RuntimeError):
+class ServiceError(ShellError):
     """A service that is not there, or did not come up; the message says what to do."""
 
 

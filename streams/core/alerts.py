@@ -148,8 +148,7 @@ class Alerts:
 
     def step(self, rule: Callable[[Case, Limits], Step], incident: Incident, touch: Touch, at_s: int, out: Out) -> None:
         """One alert's next state by a rule of ``lifecycle``; says so if anything is new."""
-        for told in incident.told.values():
-            told.age(at_s)
+        incident.age(at_s)
         step = rule(self._case(incident, touch, at_s), self.limits)
         if touch.found:
             for signal, heard in touch.signals.items():

@@ -215,3 +215,8 @@ class Resolver:
     def by_points(self, lat: NDArray[np.float64], lon: NDArray[np.float64], at_s: NDArray[np.int64]) -> list[str | None]:
         """The same of many points on earth at once; None also where it is better asked one by one."""
         return self._outlines.find_many(lat, lon, at_s)
+
+    @property
+    def emptied(self) -> int:
+        """How often the outlines' grid grew to its bound and was begun anew."""
+        return self._outlines.emptied

@@ -108,9 +108,10 @@ class Budget(Struct):
     def _end_day(self) -> None:
         most = max(WINSOR * self.per_day, WINSOR_MIN)
         self.rate += (min(self.told * DAY_S / self.day_s, most) - self.rate) / MEMORY_DAYS
+        self.rate = min(self.rate, WINSOR * self.per_day)  # so that it is soon down again
         if not self.controlled:
             return
-        error = min(self.rate / self.per_day, WINSOR) - 1.0
+        error = self.rate / self.per_day - 1.0
         self.threshold_s = self._bounded(self.threshold_s * math.exp((ETA_UP if error > 0 else ETA_DOWN) * error))
 
     def _bounded(self, threshold_s: float) -> float:

@@ -58,6 +58,10 @@ class Digester:
         hasher.update(payload)
         return hasher.hexdigest()
 
+    def seed(self) -> int:
+        """64 secret bits for hash tables over what sources write, so that nobody can fill one place of them."""
+        return int.from_bytes(self._derived("tables")[:8], "little")
+
     def month_key(self, time_s: int) -> bytes:
         """The key of ``record``'s digests at a time."""
         return self._derived(date.fromordinal(_EPOCH_DAY + time_s // DAY_S).strftime("%Y-%m"))

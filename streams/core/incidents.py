@@ -74,6 +74,13 @@ class Incident(Struct):
         """The series with the greatest risk; equals go by area and signal."""
         return min(self.tracks.values(), key=leading_first)
 
+    def age(self, now_s: int) -> None:
+        """What was not seen for a day is known no more; a signal of which nothing is known, while the alert goes on with others, joins again."""
+        for told in self.told.values():
+            told.age(now_s)
+        seen = {signal: told for signal, told in self.told.items() if told.peaks}
+        self.told = seen or self.told
+
     @property
     def reference_s(self) -> float:
         """The greatest fresh recurrence interval that people were told of."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from streams.columns import empty, pack
 from streams.core import fold
@@ -129,7 +130,8 @@ class Intake:
         """Go on with one raw partition; ``digests``: its runs, ascending."""
         self.forget(saved.source, saved.partition)
         part = self._partition(saved.source, saved.partition)
-        part.go_on(saved)
+        known = {*self._fold.signals}  # a signal that is no more has nothing to go on with
+        part.go_on(replace(saved, entries=[row for row in saved.entries if row[0] in known]))
         part.recent.load(digests)
         self._kept(part)
 

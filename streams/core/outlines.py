@@ -51,7 +51,12 @@ class Outlines:
         self._seen = _Seen()  # the same as below, in arrays
         self._grid: dict[int, tuple[int, ...]] = {}
         self._sure: dict[int, int] = {}
-        self.emptied = 0  # how often the grid grew to its bound and was begun anew
+        self._emptied = 0
+
+    @property
+    def emptied(self) -> int:
+        """How often the grid, or its copy for many points, grew to its bound and was begun anew."""
+        return self._emptied + self._seen.emptied
 
     def find(self, lat: float, lon: float, at_s: int) -> str | None:
         """The deepest area around a point, one that exists at the time if there is any; None outside all of them."""
@@ -102,7 +107,7 @@ class Outlines:
         if len(self._grid) + len(self._sure) >= GRID_CELLS_MAX:
             self._grid.clear()
             self._sure.clear()
-            self.emptied += 1
+            self._emptied += 1
         row = (cell + _ROW // 2) % _ROW - _ROW // 2
         west, south = (cell - row) // _ROW * GRID_DEG, row * GRID_DEG
         box = shapely.box(west - _EDGE_DEG, south - _EDGE_DEG, west + GRID_DEG + _EDGE_DEG, south + GRID_DEG + _EDGE_DEG)
@@ -118,6 +123,10 @@ class _Seen:
     """Cells in ascending order, which area covers each for good, and which outlines touch it."""
 
     def __init__(self) -> None:
+        self.emptied = 0
+        self._begin()
+
+    def _begin(self) -> None:
         self._cells = np.zeros(0, np.int64)
         self.sure = np.zeros(0, np.int64)
         self.tried = np.zeros((0, TRIED_MAX), np.int64)
@@ -128,7 +137,8 @@ class _Seen:
         if len(new):
             new = np.unique(new)
             if len(self._cells) + len(new) > GRID_CELLS_MAX:
-                self.__init__()  # type: ignore[misc]
+                self._begin()
+                self.emptied += 1
                 return self.rows(cells, look)
             found = [look(cell) for cell in new.tolist()]
             tried = np.array([(*touching, *[UNSURE] * (TRIED_MAX - len(touching))) for _, touching in found], np.int64)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from streams.core.counters import Counters
-from streams.core.damage import refused
+from streams.core.damage import SnapshotRefused, refused
 from streams.core.dedupe import DIGEST, Recent
 from streams.core.entries import Entries
 from streams.model import Span
@@ -108,7 +108,7 @@ def decode_state(state: bytes) -> list[Saved]:
     """
     if not state or state[0] != STATE_VERSION:
         what = f"version {state[0]}" if state else "no version: it is empty"
-        raise ValueError(
+        raise SnapshotRefused(
             f"intake state of {what}; this release reads version {STATE_VERSION}: run the release that wrote it, or newer, or begin anew"
         )
     with refused("intake state", REMEDY):

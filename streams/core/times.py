@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -39,7 +38,7 @@ def parse_time(value: str | float, zone: ZoneInfo | None) -> int | None:
             if zone is None:
                 return None
             moment = moment.replace(tzinfo=zone)
-        seconds = math.floor(moment.timestamp())
+        seconds = int(moment.replace(microsecond=0).timestamp())
     except (ValueError, OverflowError):
         return None
     return seconds if 0 <= seconds <= LATEST_S else None

@@ -8,6 +8,7 @@ import pytest
 
 from load_tests import every_bench
 from load_tests.performance_page import needs, text
+from streams.shells.errors import ShellError
 
 GROWN = [
     {"series": n, "us_a_cell": us, "us_a_series": us / 10, "bytes_a_series": 600}
@@ -24,7 +25,7 @@ REPORT: dict[str, Any] = {
         "areas_ratio": 1.0, "processes": [{"processes": 1, "us_a_record": 3.0, "records_a_second": 300_000}], "processes_ratio": 1.0,
     },
     "fuzz": {"records": 10, "crashes": 0, "unaccounted": 0, "different": 0},
-    "chaos": {"failed": ["no broker"]},
+    "chaos": {"failed": "no broker"},
 }  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def test_the_page_shows_what_was_measured_and_says_what_was_not() -> None:
     assert "Quix Streams |" not in page
     assert "0.0010% of a core" in page
     assert "records 10, crashes 0, unaccounted 0, different 0" in page
-    assert "failed: ['no broker']" in page
+    assert "failed: no broker" in page
     assert "was not run" in page
     assert "Was not run." in text({})
 
@@ -50,8 +51,11 @@ def test_what_a_city_needs_follows_from_the_figures() -> None:
 def test_figures_that_are_not_measured_again_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(every_bench.BENCHES, "fuzz", ("fuzz", "--records", "300"))
     (tmp_path / every_bench.REPORT).write_bytes(orjson.dumps(REPORT))
-    report = every_bench.run(["fuzz"], every_bench.read(tmp_path), lambda _: None)
+    kept: list[object] = []
+    report = every_bench.run(["fuzz"], every_bench.read(tmp_path), lambda _: None, kept.append)
     assert (report["fuzz"]["records"], report["fuzz"]["status"], report["intake"]) == (300, 0, REPORT["intake"])
+    assert kept == [report]
+    assert every_bench.failed(report) == ["chaos"]
     every_bench.write(report, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} >= {
         "performance.json",
@@ -65,4 +69,22 @@ def test_figures_that_are_not_measured_again_stay(tmp_path: Path, monkeypatch: p
 
 def test_a_benchmark_that_is_not_there_is_refused() -> None:
     with pytest.raises(KeyError, match="no benchmark 'speed'"):
-        every_bench.run(["speed"], {}, lambda _: None)
+        every_bench.run(["speed"], {}, lambda _: None, lambda _: None)
+
+
+def test_one_that_fails_leaves_the_figures_that_were_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(every_bench.BENCHES, "fuzz", ("fuzz", "--records", "none"))
+    report = every_bench.run(["fuzz"], REPORT, lambda _: None, lambda _: None)
+    assert report["fuzz"]["records"] == 10
+    assert "--records" in report["fuzz"]["failed"]
+    assert "failed: " in text(report)
+
+
+def test_a_command_s_name_means_all_its_runs_and_a_damaged_report_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(every_bench, "_one", lambda words: ran.append(words) or {"failed": "no"})  # type: ignore[func-returns-value]
+    every_bench.run(["latency"], {}, lambda _: None, lambda _: None)
+    assert [words[2] for words in ran] == ["2000", "50000"]
+    (tmp_path / every_bench.REPORT).write_bytes(b"{")
+    with pytest.raises(ShellError, match=r"performance.json: .*; remove it"):
+        every_bench.read(tmp_path)

@@ -10,17 +10,19 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from streams.core.bulk.entries import BulkEntries, entry_keys
+from streams.core.bulk.jit import warmed
 from streams.core.bulk.reader import BulkReader, Read
 from streams.core.bulk.recent import BulkRecent
 from streams.core.bulk.sweep import ACCEPTED, VERDICTS, Asked, Judged, sweep
 from streams.core.decode import Headers
 from streams.core.fold import Batch
 from streams.core.intake import Folded, Intake
-from streams.core.lot import Lot, Raw
+from streams.core.lot import FUTURE_S, TIME_S_MAX, Lot, Raw
 from streams.core.raw_partition import Partition
 from streams.model import MINUTE_S, Rejected
 
@@ -66,6 +68,27 @@ class BulkIntake(Intake):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._bulk: dict[str, BulkReader | None] = {}
+        warmed(self._warm)
+
+    def _warm(self) -> None:
+        """Records of a partition that is forgotten again, so that nothing has to be compiled while others wait."""
+        for source, settings in self._city.sources.items():
+            reader = self._bulk_reader(source)
+            if reader is not None:
+                payloads = [
+                    msgspec.json.encode(dict.fromkeys(settings.id, word) | {settings.time: "2000-01-01T00:00:00Z"}) for word in ("a", "b")
+                ]
+                reader.read(payloads, 2**31)
+                part = Partition(source, 0, 0, BulkRecent(2))
+                part.entries = BulkEntries(self._fold.signals)
+                at: NDArray[np.int64] = np.arange(2)
+                asked = Asked(np.ones(2, np.bool_), at, at, at, np.ones(2, np.uint64), at)
+                sweep(part, part.entries, asked, 0, 2, _unjudged(2))
+
+    @property
+    def emptied(self) -> int:
+        """How often something that is remembered to save work was full and begun anew."""
+        return self._resolver.emptied + sum(reader.emptied for reader in self._bulk.values() if reader is not None)
 
     def apply_block(self, source: str, partition: int, block: Block) -> Folded:
         """``apply``, of records in columns.
@@ -81,14 +104,14 @@ class BulkIntake(Intake):
         return self._folded(part, int(fresh.offset[0]), *self._taken(part, fresh, reader))
 
     def _taken(self, part: Partition, block: Block, reader: BulkReader) -> tuple[Lot, list[Rejected]]:
-        read = reader.read(block.payloads)
-        for i in block.headers:
-            read.plain[i] = False
+        read = reader.read(block.payloads, min(int(block.append_s.max()) + FUTURE_S, TIME_S_MAX))
+        for i, headers in block.headers.items():
+            read.plain[i] &= not any(name.lower().startswith(("ce_", "ce-")) for name, _ in headers)
         n = len(block.payloads)
         entries = part.entries
         assert isinstance(entries, BulkEntries)
         asked = Asked(read.plain, block.offset, block.append_s, read.time_s, read.digest, entry_keys(read.signal, read.entry_s))
-        judged = Judged(np.zeros(n, np.int8), np.zeros(n, np.int64), np.zeros(n, np.int8), np.zeros(n, np.uint64))
+        judged = _unjudged(n)
         lot, refused = self._lot(part), list[tuple[int, str]]()
         at = 0
         while at < n:
@@ -132,3 +155,7 @@ class BulkIntake(Intake):
                 made = BulkReader(source, reader, self._resolver, self._digester, self._fold.areas, self._fold.signals)
                 self._bulk[source] = made if made.readable() else None
         return self._bulk[source]
+
+
+def _unjudged(n: int) -> Judged:
+    return Judged(np.zeros(n, np.int8), np.zeros(n, np.int64), np.zeros(n, np.int8), np.zeros(n, np.uint64))

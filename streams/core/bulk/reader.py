@@ -7,6 +7,7 @@ It holds no opinion of its own: what a category, a code, an address or a correct
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +18,7 @@ from streams.core.areas import Resolver
 from streams.core.bulk.blake import BLOCK, digest, keyed
 from streams.core.bulk.civil import NONE, Times, degrees
 from streams.core.bulk.jit import compiled
-from streams.core.bulk.scan import ASCII, MISSING, NUMBER, TEXT, Keys, Scanned
+from streams.core.bulk.scan import ASCII, FORBIDDEN, MISSING, NUMBER, TEXT, Keys, Scanned
 from streams.core.bulk.tokens import UNKNOWN, Tokens
 from streams.core.decode import PAYLOAD_BYTES_MAX, as_text
 from streams.core.digests import Digester
@@ -28,6 +29,8 @@ from streams.settings import Correction
 
 _text = msgspec.json.Decoder(str)
 _STATES_MAX = 1024
+SLICE_BYTES, SLICE_RECORDS = 1 << 25, 1 << 16
+"""Looked at together: so much is copied at a time."""
 
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
@@ -68,10 +71,11 @@ class BulkReader:
         self._ids = np.array([self._at[path] for path in source.id], np.int64)
         empty = msgspec.msgpack.encode(("record", name, ("",) * len(source.id)))
         self._prefix = np.frombuffer(empty[: len(empty) - len(source.id)], np.uint8)
-        self._categories = Tokens(_of_text(lambda text: signal_at.get(reader.signal(text)[0], UNKNOWN)))
-        self._codes = Tokens(_of_text(lambda text: self._area_at.get(resolver.known_code(text) or "", UNKNOWN)))
-        self._names = Tokens(_of_text(lambda text: self._area_at.get(resolver.known_name(text) or "", UNKNOWN)))
-        self._corrected = [Tokens(_of_text(_member(correction))) for correction in source.corrections]
+        secret = digester.seed()
+        self._categories = Tokens(_of_text(lambda text: signal_at.get(reader.signal(text)[0], UNKNOWN)), secret)
+        self._codes = Tokens(_of_text(lambda text: self._area_at.get(resolver.known_code(text) or "", UNKNOWN)), secret)
+        self._names = Tokens(_of_text(lambda text: self._area_at.get(resolver.known_name(text) or "", UNKNOWN)), secret)
+        self._corrected = [Tokens(_of_text(_member(correction)), secret) for correction in source.corrections]
         self._states: NDArray[np.uint64] = np.zeros((0, 8), np.uint64)
         self._state_at: dict[bytes, int] = {}
         self._scratch = np.zeros(BLOCK // 8, np.uint64)
@@ -83,17 +87,26 @@ class BulkReader:
 
     def readable(self) -> bool:
         """Whether records of this source can be plain at all: their values stand at the top, and there is an id to know them by."""
-        return bool(len(self._ids)) and all("." not in path for path in self._paths)
+        told = self._source.time and self._source.category and len(self._ids)
+        return bool(told) and FORBIDDEN not in self._paths and all("." not in path for path in self._paths)
 
-    def read(self, payloads: Sequence[bytes]) -> Read:
-        """All of them; together at most 2 GiB."""
+    def read(self, payloads: Sequence[bytes], latest_s: int) -> Read:
+        """All of them, a slice at a time. What says that it happened after ``latest_s`` is not plain: so months that need a key are few."""
+        lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
+        cuts = np.flatnonzero(np.diff(np.cumsum(np.minimum(lengths, PAYLOAD_BYTES_MAX)) // SLICE_BYTES)) + 1
+        bounds = sorted({0, len(payloads), *cuts.tolist(), *range(0, len(payloads), SLICE_RECORDS)})
+        parts = [self._slice(payloads[start:end], latest_s) for start, end in pairwise(bounds)]
+        return Read(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+    def _slice(self, payloads: Sequence[bytes], latest_s: int) -> Read:
+        payloads = [payload if len(payload) <= PAYLOAD_BYTES_MAX else b"" for payload in payloads]  # an empty one is not plain either
         data = np.frombuffer(b"\n".join(payloads), np.uint8)
         lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
         ends = np.cumsum(lengths + 1) - 1
         seen = self._keys.scan(data, ends - lengths, ends)
-        plain = seen.plain & (lengths <= PAYLOAD_BYTES_MAX)
+        plain = seen.plain
         time_s = self._time(data, seen, self._source.time, plain)
-        plain &= time_s != NONE
+        plain &= (time_s != NONE) & (time_s <= latest_s)
         entry_s = self._entry(data, seen, time_s, plain)
         plain &= entry_s != NONE
         for correction, tokens in zip(self._source.corrections, self._corrected, strict=True):
@@ -167,6 +180,8 @@ class BulkReader:
     def _digests(self, data: Bytes, seen: Scanned, time_s: NDArray[np.int64], plain: Flags) -> NDArray[np.uint64]:
         """Of each plain record's id; those whose id has no plain form are plain no more."""
         found = np.zeros(len(plain), np.uint64)
+        if len(self._state_at) >= _STATES_MAX:  # not while rows are being numbered
+            self._states, self._state_at = np.zeros((0, 8), np.uint64), {}
         days, which = distinct(np.where(plain, time_s, time_s.max(initial=0)) // DAY_S)
         states = np.array([self._state(day * DAY_S) for day in days.tolist()], np.int64)[which]
         _digest_all(
@@ -188,8 +203,6 @@ class BulkReader:
     def _state(self, at_s: int) -> int:
         key = self._digester.month_key(at_s)
         if key not in self._state_at:
-            if len(self._state_at) >= _STATES_MAX:
-                self._states, self._state_at = np.zeros((0, 8), np.uint64), {}
             self._state_at[key] = len(self._states)
             self._states = np.vstack([self._states, keyed(key)])
         return self._state_at[key]

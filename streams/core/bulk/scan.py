@@ -17,7 +17,7 @@ from streams.core.bulk.jit import compiled, inlined
 MISSING, ASCII, TEXT, NUMBER = 0, 1, 2, 3
 """Kinds of a value: none or null; a text of ASCII without escapes; any other text; a number."""
 _UNSEEN, _BOOLEAN = -1, 4
-_FORBIDDEN = "specversion"  # an envelope around the record
+FORBIDDEN = "specversion"  # an envelope around the record
 
 _QUOTE, _BACKSLASH, _COLON, _COMMA, _OPEN, _CLOSE = (ord(c) for c in '"\\:,{}')
 _MINUS, _PLUS, _POINT, _ZERO, _NINE = (ord(c) for c in "-+.09")
@@ -51,7 +51,7 @@ class Keys:
     """The wanted keys. ``strict``: a record with any other is not plain."""
 
     def __init__(self, names: Sequence[str], *, strict: bool) -> None:
-        words = [name.encode() for name in (*names, _FORBIDDEN)]
+        words = [name.encode() for name in (*names, FORBIDDEN)]
         self._text = np.frombuffer(b"".join(words), np.uint8)
         self._at = np.cumsum([0, *map(len, words)]).astype(np.int64)
         self._count, self._strict = len(names), strict

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,7 +117,8 @@ def test_plain_records_are_taken_in_columns() -> None:
     reader = bulk._bulk_reader("hotline")
     assert reader is not None
     raws = [json.dumps({"no": str(i), "at": stamp(T0, "Z"), "kind": "loud", "code": "10101"}).encode() for i in range(50)]
-    assert reader.read(raws).plain.all()
+    assert reader.read(raws, T0).plain.all()
+    assert not reader.read(raws, T0 - 1).plain.any()
 
 
 def test_what_stands_in_objects_is_taken_one_by_one() -> None:
@@ -150,3 +156,62 @@ def test_an_area_that_ended_stands_for_the_one_above_it() -> None:
     folded = bulk.apply_block("hotline", 0, Block.of(raws))
     assert folded == plain.apply("hotline", 0, raws)
     assert {"10202", "102"} <= {*folded.counts[0].areas}
+
+
+def test_more_months_than_keys_are_kept_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.core.bulk.reader._STATES_MAX", 2)
+    plain, bulk = both()
+    raws = [
+        Raw(i, T0, json.dumps({"no": str(i % 20), "at": stamp(T0 - (i % 10) * 35 * 86_400, "Z"), "kind": "loud", "code": "102"}).encode())
+        for i in range(60)
+    ]
+    for part in (raws[:1], raws[1:30], raws[30:]):
+        assert bulk.apply_block("hotline", 0, Block.of(part)) == plain.apply("hotline", 0, part)
+
+
+def test_a_source_without_a_category_is_taken_one_by_one() -> None:
+    town = derived(replace(TOWN, sources={"hotline": replace(FLAT, category="", categories={"*": "noise"})}))
+    raws = [Raw(i, T0, json.dumps({"no": str(i), "at": stamp(T0, "Z"), "code": "102"}).encode()) for i in range(3)]
+    assert BulkIntake(town, KEY).apply_block("hotline", 0, Block.of(raws)) == Intake(town, KEY).apply("hotline", 0, raws)
+
+
+def test_a_path_that_means_an_envelope_is_left_to_the_parser() -> None:
+    town = derived(replace(TOWN, sources={"hotline": replace(FLAT, entry="specversion")}))
+    raws = [
+        Raw(i, T0, json.dumps({"no": str(i), "at": stamp(T0, "Z"), "kind": "loud", "code": "102", "specversion": "1.0"}).encode())
+        for i in range(3)
+    ]
+    assert BulkIntake(town, KEY).apply_block("hotline", 0, Block.of(raws)) == Intake(town, KEY).apply("hotline", 0, raws)
+
+
+def test_moments_of_entry_of_a_signal_that_is_no_more_are_let_go_by_both() -> None:
+    plain, _ = both()
+    raws = [Raw(i, T0, json.dumps({"no": str(i), "at": stamp(T0, "Z"), "kind": "loud", "code": "102"}).encode()) for i in range(9)]
+    kept = plain.apply("hotline", 0, raws[:4])
+    fewer = derived(replace(TOWN, sources={"hotline": replace(FLAT, categories={"loud": "water"})}, signals=TOWN.signals[1:]))
+    machines = Intake(fewer, KEY), BulkIntake(fewer, KEY)
+    for machine in machines:
+        machine.restore(kept.state, kept.digests)
+    assert machines[1].apply_block("hotline", 0, Block.of(raws[4:])) == machines[0].apply("hotline", 0, raws[4:])
+
+
+def test_fractions_of_the_last_second_of_the_calendar_are_read_alike() -> None:
+    plain, bulk = both()
+    for at in ("2600-01-01T00:00:00.999999Z", "9999-12-31T23:59:59.999999Z"):
+        raws = [
+            Raw(plain.position("hotline", 0), 2**40, json.dumps({"no": at, "at": at, "typed": at, "kind": "loud", "code": "102"}).encode())
+        ]
+        assert bulk.apply_block("hotline", 0, Block.of(raws)) == plain.apply("hotline", 0, raws)
+
+
+def test_what_is_kept_of_compiled_code_may_be_damaged(tmp_path: Path) -> None:
+    code = "from tests.streams.core.bulk.test_bulk_intake import both; both(); from streams.core.bulk import jit; print(jit._FOLDER)"
+    run = partial(subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    environ = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[4])}
+    folder = Path(run(env=environ).stdout.split()[-1])
+    assert folder.is_relative_to(tmp_path)
+    kept = [path for path in folder.rglob("*.nb?") if path.stat().st_size]
+    assert kept
+    for path in kept:
+        path.write_bytes(b"")
+    assert run(env=environ).stdout.split()[-1] == str(folder)

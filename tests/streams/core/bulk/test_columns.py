@@ -17,7 +17,7 @@ from streams.core.bulk.blake import BLOCK, digest, keyed
 from streams.core.bulk.civil import NONE, Times, degrees
 from streams.core.bulk.entries import BulkEntries
 from streams.core.bulk.scan import ASCII, MISSING, NUMBER, TEXT, Keys
-from streams.core.bulk.tokens import UNKNOWN, Tokens
+from streams.core.bulk.tokens import UNKNOWN, Tokens, _hash
 from streams.core.distinct import distinct
 from streams.core.entries import Entries
 from streams.core.outlines import Outlines
@@ -162,7 +162,7 @@ def test_short_decimals_are_read_here() -> None:
 def test_a_token_is_asked_for_once_and_the_table_begins_anew_when_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bytes] = []
     monkeypatch.setattr("streams.core.bulk.tokens.TOKENS_MAX", 3)
-    tokens = Tokens(lambda token: asked.append(token) or (UNKNOWN if token == b"?" else len(token)))  # type: ignore[func-returns-value]
+    tokens = Tokens(lambda token: asked.append(token) or (UNKNOWN if token == b"?" else len(token)), 1)  # type: ignore[func-returns-value]
     words = columns([b"a", b"bb", b"a", b"?", b"", b"bb"])
     assert tokens.look_up(*words).tolist() == [1, 2, 1, UNKNOWN, 0, 2]
     assert tokens.look_up(*words).tolist() == [1, 2, 1, UNKNOWN, 0, 2]
@@ -202,3 +202,20 @@ def test_many_points_are_where_one_by_one_says(points: list[tuple[float, float, 
             for point, code in zip(points, found, strict=True):
                 assert code is None or code == outlines.find(*point)
                 assert code is not None or outlines.find(*point) is None or point[2] > T0 or len(points) > room
+
+
+def test_tokens_of_one_place_are_not_kept_beyond_a_few() -> None:
+    tokens, words = Tokens(len, 7), [f"token {i}".encode() for i in range(400_000)]
+    crowd: dict[int, list[bytes]] = {}
+    for word in words:
+        data = np.frombuffer(word, np.uint8)
+        crowd.setdefault(int(_hash(data, 0, len(data), np.uint64(7))) // 2048, []).append(word)
+    most = max(crowd.values(), key=len)
+    for _ in range(2):
+        assert tokens.look_up(*columns(most)).tolist() == [len(word) for word in most]
+
+
+def test_a_secret_moves_tokens_to_other_places() -> None:
+    words = [np.frombuffer(f"token {i}".encode(), np.uint8) for i in range(64)]
+    places = [[int(_hash(word, 0, len(word), np.uint64(secret))) for word in words] for secret in (1, 2)]
+    assert places[0] != places[1]
