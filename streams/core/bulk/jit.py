@@ -7,7 +7,6 @@ and would go on with old constants of another. What is damaged or cannot be writ
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 import numba
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-_FAULTS = (OSError, EOFError, pickle.UnpicklingError, ImportError, AttributeError, ValueError, RuntimeError)
 _kept: list[Any] = []
 _config: Any = numba.config
 
@@ -68,7 +66,7 @@ def warmed(use: Callable[[], object]) -> None:
     """Compile what ``use`` calls. Where what is kept is damaged or cannot be written, without keeping it."""
     try:
         use()
-    except _FAULTS:
+    except Exception:  # noqa: BLE001 - whatever a damaged file may lead to; what is wrong with the code itself comes again below
         for function in _kept:
             function._cache.disable()  # noqa: SLF001 - numba has no other way
         use()
