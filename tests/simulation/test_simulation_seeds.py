@@ -6,7 +6,7 @@ import pytest
 
 from load_tests.simulation import seeds
 
-PARTS, SEEDS = 6, 50
+PARTS, SEEDS = 6, 30
 FAULTS = {
     "answer_lost", "broker_away", "compacted", "disk_full", "ended_itself", "expelled", "killed", "refused", "started_twice", "stood_still",
     "stopped", "tables_away",

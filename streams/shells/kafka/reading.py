@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.shells.errors import ShellError
 from streams.shells.kafka.clients import PARTITION_EOF, consumer_settings
@@ -14,6 +14,8 @@ from streams.shells.kafka.settings import KafkaSettings
 BATCH = 1_000
 WAIT_S = 0.1
 ANSWER_S = 30.0
+_SOON = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS})
+"""What a broker says for a moment after its start."""
 
 
 class ReadError(ShellError):
@@ -41,14 +43,18 @@ class Reading:
         Raises:
             ReadError: no answer.
         """
-        name = self._kafka.topic(topic)
-        try:
-            if name not in self._consumer.list_topics(timeout=ANSWER_S).topics:
-                return 0, 0
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=ANSWER_S)
-        except KafkaException as error:
-            raise ReadError(f"{self._kafka.bootstrap}: topic {name}: {error.args[0].str()}") from None
-        return int(low), int(high)
+        name, until_s = self._kafka.topic(topic), time.monotonic() + ANSWER_S
+        while True:
+            try:
+                if name not in self._consumer.list_topics(timeout=ANSWER_S).topics:
+                    return 0, 0
+                low, high = self._consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=ANSWER_S)
+            except KafkaException as error:
+                if error.args[0].code() not in _SOON or time.monotonic() > until_s:
+                    raise ReadError(f"{self._kafka.bootstrap}: topic {name}: {error.args[0].str()}") from None
+                self._consumer.poll(WAIT_S)  # the broker has just come up, and does not know yet who leads what
+            else:
+                return int(low), int(high)
 
     def at(self, topic: str, since_ms: int) -> int:
         """The offset of the first record that the log took at or after a time; the end when there is none."""
