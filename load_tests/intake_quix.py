@@ -12,13 +12,13 @@ import sys
 import tempfile
 import time
 
-from quixstreams import Application  # type: ignore[import-not-found]
-
 WINDOW_MS = 60_000
 
 
 def main() -> None:
     """Count records of each key by the minute until ``RECORDS`` were read."""
+    from quixstreams import Application  # type: ignore[import-not-found]  # noqa: PLC0415 - it is in another environment only
+
     bootstrap, name, records, warm = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         app = Application(
