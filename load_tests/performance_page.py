@@ -177,6 +177,7 @@ def _where(found: Mapping[str, Any]) -> str:
 
 
 def _short(value: object) -> str:
-    if isinstance(value, Mapping):
-        return "; ".join(f"{key} {one}" for key, one in value.items()) or "none"
+    if isinstance(value, Mapping):  # of what has a name and several figures, the first
+        firsts = [(key, next(iter(one.values())) if isinstance(one, Mapping) else one) for key, one in value.items()]
+        return "; ".join(f"{key.replace('_', ' ')} {one}" for key, one in firsts) or "none"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
