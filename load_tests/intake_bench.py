@@ -16,7 +16,7 @@ from msgspec import Struct
 from load_tests.intake_peers import KEYS
 from load_tests.intake_records import raw_records
 from load_tests.intake_town import SOURCE, only_calls
-from load_tests.services.kafka import Kafka
+from load_tests.services.kafka import Kafka, put
 from streams.shells.kafka.clients import producer_settings
 from streams.shells.kafka.settings import Deployment, load_deployment
 from streams.shells.kafka.topics import create
@@ -99,12 +99,7 @@ def _fill(deployment: Deployment, records: int, seed: int) -> int:
     )
     topic, size = deployment.kafka.topic(f"raw.{SOURCE}"), 0
     for i, (key, payload) in enumerate(raw_records(only_calls(), records, int(time.time()), seed)):
-        while True:
-            try:
-                producer.produce(topic, payload, key, partition=0)
-                break
-            except BufferError:
-                producer.poll(0.1)
+        put(producer, topic, payload, key, partition=0)
         size += len(payload)
         if i % 10_000 == 0:
             producer.poll(0)

@@ -24,7 +24,7 @@ from msgspec import Struct
 from load_tests.latency_town import PARTITIONS, Sent, Traffic, burst_signals, history, streets, write_town
 from load_tests.progress import Progress
 from load_tests.services.children import Child, Place, until
-from load_tests.services.kafka import Kafka
+from load_tests.services.kafka import Kafka, put
 from streams.core.journal import encode
 from streams.core.partitions import Cut
 from streams.loading import load
@@ -200,12 +200,7 @@ class Sender:
 
     def _send(self, record: Sent) -> None:
         raw, topic = self._topics[record.source]
-        while True:
-            try:
-                self._producer.produce(topic, record.payload, partition=record.partition)
-                break
-            except BufferError:  # the broker is behind: wait for it
-                self._producer.poll(STEP_S)
+        put(self._producer, topic, record.payload, partition=record.partition)
         self.ends[raw, record.partition] += 1
 
 

@@ -15,7 +15,7 @@ from load_tests.intake_records import raw_records
 from load_tests.intake_town import SOURCE
 from load_tests.progress import At, Progress
 from load_tests.services.children import Child, Place, until
-from load_tests.services.kafka import Kafka
+from load_tests.services.kafka import Kafka, put
 from load_tests.services.process import cpu_s
 from streams.loading import find_city, load
 from streams.shells.kafka.clients import producer_settings
@@ -101,12 +101,7 @@ def _produce(deployment: Deployment, settings: Path, records: int) -> dict[At, i
     producer, topic = Producer(producer_settings(deployment.kafka)), deployment.kafka.topic(f"raw.{SOURCE}")
     ends = {(f"raw.{SOURCE}", partition): 0 for partition in range(PARTITIONS)}
     for i, (_, payload) in enumerate(raw_records(load(settings), records, int(time.time()), seed=1)):
-        while True:
-            try:
-                producer.produce(topic, payload, partition=i % PARTITIONS)
-                break
-            except BufferError:
-                producer.poll(0.1)
+        put(producer, topic, payload, partition=i % PARTITIONS)
         ends[f"raw.{SOURCE}", i % PARTITIONS] += 1
         if i % 10_000 == 0:
             producer.poll(0)

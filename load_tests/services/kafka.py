@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from load_tests.services.process import Service, ServiceError, free_ports
@@ -41,6 +41,17 @@ log.cleaner.dedupe.buffer.size=16777216
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 """
+
+
+def put(producer: Producer, topic: str, payload: bytes, key: bytes | None = None, *, partition: int) -> None:
+    """Give a record to a producer; where its queue is full, once the broker has taken some."""
+    while True:
+        try:
+            producer.produce(topic, payload, key, partition=partition)
+        except BufferError:
+            producer.poll(0.1)
+        else:
+            return
 
 
 def default_libs() -> Path:

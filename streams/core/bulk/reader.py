@@ -93,15 +93,16 @@ class BulkReader:
     def read(self, payloads: Sequence[bytes], latest_s: int) -> Read:
         """All of them, a slice at a time. What says that it happened after ``latest_s`` is not plain: so months that need a key are few."""
         lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
-        cuts = np.flatnonzero(np.diff(np.cumsum(np.minimum(lengths, PAYLOAD_BYTES_MAX)) // SLICE_BYTES)) + 1
+        if lengths.max(initial=0) > PAYLOAD_BYTES_MAX:
+            payloads = [payload if len(payload) <= PAYLOAD_BYTES_MAX else b"" for payload in payloads]  # an empty one is not plain either
+            lengths[lengths > PAYLOAD_BYTES_MAX] = 0
+        cuts = np.flatnonzero(np.diff(np.cumsum(lengths) // SLICE_BYTES)) + 1
         bounds = sorted({0, len(payloads), *cuts.tolist(), *range(0, len(payloads), SLICE_RECORDS)})
-        parts = [self._slice(payloads[start:end], latest_s) for start, end in pairwise(bounds)]
+        parts = [self._slice(payloads[start:end], lengths[start:end], latest_s) for start, end in pairwise(bounds)]
         return Read(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
-    def _slice(self, payloads: Sequence[bytes], latest_s: int) -> Read:
-        payloads = [payload if len(payload) <= PAYLOAD_BYTES_MAX else b"" for payload in payloads]  # an empty one is not plain either
+    def _slice(self, payloads: Sequence[bytes], lengths: NDArray[np.int64], latest_s: int) -> Read:
         data = np.frombuffer(b"\n".join(payloads), np.uint8)
-        lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
         ends = np.cumsum(lengths + 1) - 1
         seen = self._keys.scan(data, ends - lengths, ends)
         plain = seen.plain
