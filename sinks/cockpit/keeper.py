@@ -69,7 +69,7 @@ class Keeper:
         self._now_s = now_s
         self._hasher = argon2.PasswordHasher()
         self._slots = threading.BoundedSemaphore(HASHES_AT_ONCE)
-        self._decoy = ""
+        self._decoy = ("", "")  # made with the same costs as a hash that a user has, and itself
         self._links: list[Link] = []
         self._links_mutex = threading.Lock()
 
@@ -163,11 +163,11 @@ class Keeper:
 
     def _fits(self, user: User | None, password: str) -> bool:
         """Takes as long for a user who is not there."""
-        kept = user.password if user is not None and user.password else self._a_decoy()
         if not self._slots.acquire(timeout=HASH_WAIT_S):
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "too many sign in at once; try again", {"Retry-After": "2"})
         try:
-            self._hasher.verify(kept, password)
+            decoy = self._a_decoy()
+            self._hasher.verify(user.password if user is not None and user.password else decoy, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
         finally:
@@ -176,11 +176,12 @@ class Keeper:
 
     def _a_decoy(self) -> str:
         """A hash that nothing fits, as slow as those of the users."""
-        if not self._decoy:
-            kept = next((user.password for user in self.users().users.values() if user.password), "")
+        kept = next((user.password for user in self.users().users.values() if user.password), "")
+        costs = kept.rpartition("$")[0].rpartition("$")[0]
+        if not self._decoy[1] or self._decoy[0] != costs:
             hasher = argon2.PasswordHasher.from_parameters(argon2.extract_parameters(kept)) if kept else self._hasher
-            self._decoy = hasher.hash(secrets.token_urlsafe(32))
-        return self._decoy
+            self._decoy = (costs, hasher.hash(secrets.token_urlsafe(32)))
+        return self._decoy[1]
 
     def _begin(self, user: User, action: str) -> SignedIn:
         try:
