@@ -97,7 +97,7 @@ class Sight:
         if len(members) == len(alert.members) and alert.area in self._seen:
             return alert
         if not members:
-            return msgspec.structs.replace(alert, members=(), why="")
+            return msgspec.structs.replace(alert, members=(), signals=(), why="")
         worst = max(members, key=lambda m: (m.risk, m.recurrence_s, m.area, m.signal))
         signals = {member.signal for member in members}
         return msgspec.structs.replace(

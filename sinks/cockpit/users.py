@@ -106,7 +106,7 @@ def read_users(path: Path, areas: Collection[str] | None = None) -> Users:
         UsersError: what is wrong with it, all at once. No hash and no password is repeated.
     """
     problems = Problems()
-    document = read_document(path, problems)
+    document = read_document(path, problems, begin="users:")
     if document.data is None:
         raise UsersError(problems.listed())
     if (mode := path.stat().st_mode & 0o777) & 0o077:

@@ -29,7 +29,7 @@ def check_host(host: str, users: Path) -> str:
     """
     if host in (HOST, "localhost"):
         return HOST
-    if not users.exists():
+    if not host or not users.exists():
         raise ServeError(
             f"--host {host}: without users this listens on {HOST} only; add the first one (tocsin users add, into {users}), then start again"
         )
@@ -51,7 +51,7 @@ class Server:
             self._socket.bind((host, port))
         except OSError as error:
             self._socket.close()
-            raise ServeError(f"port {port} of {host} cannot be used ({error.strerror}); give another one to --port") from None
+            raise ServeError(f"port {port} cannot be used on {host} ({error.strerror}); give another one to --port") from None
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2, lifespan="auto", server_header=False)
         self._server = uvicorn.Server(config)
