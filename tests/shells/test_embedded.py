@@ -118,7 +118,7 @@ def test_without_users_only_the_loopback_address_is_listened_on(tmp_path: Path):
     users = tmp_path / "users.yaml"
     assert check_host("localhost", users) == check_host("127.0.0.1", users) == "127.0.0.1"
     for host in ("0.0.0.0", "::", "192.168.0.1", ""):
-        with pytest.raises(ServeError, match="without users this listens on 127.0.0.1 only"):
+        with pytest.raises(ServeError, match="without users this listens on"):
             check_host(host, users)
     users.touch()
     assert check_host("0.0.0.0", users) == "0.0.0.0"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,9 +65,7 @@ class Cockpit:
         self.write_users(users)
         self.audit = AuditLog(folder / "audit", "1", self.clock)
         self.directory = Directory(self.path, {area.code for area in areas}, self.clock)
-        self.keeper = Keeper(
-            self.directory, Sessions(folder / "sessions.json"), Places(areas), self.audit, self.clock, secure=secure
-        )
+        self.keeper = Keeper(self.directory, Sessions(folder / "sessions.json"), Places(areas), self.audit, self.clock, secure=secure)
         self.directory.heard = self.keeper.heard
         self.feed = feed or Feed(View(areas, SIGNALS))
         if feed is None:
@@ -89,7 +86,7 @@ class Cockpit:
         new = self.path.with_name("new")
         new.write_text(text)
         new.chmod(0o600)
-        os.replace(new, self.path)
+        new.replace(self.path)
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         return asyncio.run(self.asked(method, path, **options))

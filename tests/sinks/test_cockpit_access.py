@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -143,7 +144,7 @@ def test_each_role_may_do_what_those_before_it_may() -> None:
     may = [{kind for kind in LEAST if caller(role=role).may(kind)} for role in ROLES]
     assert may[0] == set()
     assert may[1] == set(LEAST) - {"dissent"}
-    assert all(less <= more for less, more in zip(may, may[1:], strict=False))
+    assert all(less <= more for less, more in pairwise(may))
     assert may[2] == set(LEAST)
 
 
@@ -174,3 +175,23 @@ def test_what_is_asked_of_a_caller_is_refused_in_words() -> None:
     with pytest.raises(HTTPException):
         caller(["d1"]).require("viewer", whole=True)
     caller().require("admin", whole=True)
+
+
+def test_a_past_step_says_why_where_that_is_of_what_shows() -> None:
+    inside = placed("d1", "d1", "d1a")
+    past = replace(transition(inside), seq=inside.seq - 1, area="d1", signals=("signal d1", "signal d2"))
+    for why, told in (("why d1a", "why d1a"), ("Noise, North: 9 seen", "Noise, North: 9 seen"), ("Noise, South: 9 seen", "")):
+        step = sight("d1").step(replace(past, why=why), inside)
+        assert step is not None
+        assert (step.signals, step.why) == (("signal d1",), told)
+    forgotten = sight("d1").step(replace(past, why="Noise, North: 9 seen"), None)
+    assert forgotten is not None
+    assert (forgotten.signals, forgotten.why) == ((), "Noise, North: 9 seen")
+
+
+def test_a_name_that_an_area_outside_has_too_says_nothing() -> None:
+    twins = Places((*AREAS, msgspec.structs.replace(AREAS[2], code="d3", name="North")))
+    step = replace(transition(alert("a0", 0)), area="d1", why="Noise, North: 9 seen")
+    limited = Sight(twins, ("d1",)).step(step, None)
+    assert limited is not None
+    assert limited.why == ""

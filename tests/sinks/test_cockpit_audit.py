@@ -64,7 +64,7 @@ def test_what_was_done_is_read_the_newest_first(log: AuditLog) -> None:
 
 def test_a_line_holds_the_hash_of_the_one_before(log: AuditLog, folder: Path) -> None:
     act(log, 3)
-    entries = [entry for entry in reversed(log.read(None, 9, lambda _: True)[0])]
+    entries = list(reversed(log.read(None, 9, lambda _: True)[0]))
     assert entries[0].before == audit_module.START
     assert [entry.before for entry in entries[1:]] == [entry.hash for entry in entries[:-1]]
     assert found(folder) == []

@@ -15,7 +15,14 @@ from sinks.cockpit import guard
 from sinks.cockpit.guard import PUBLIC, is_public
 from tests.sinks.signing import Cockpit, bearer
 
-ALLOWED = {("GET", "/"), ("GET", "/static/{name}"), ("GET", "/live"), ("GET", "/ready"), ("POST", "/api/session"), ("GET", "/link/{secret}")}
+ALLOWED = {
+    ("GET", "/"),
+    ("GET", "/static/{name}"),
+    ("GET", "/live"),
+    ("GET", "/ready"),
+    ("POST", "/api/session"),
+    ("GET", "/link/{secret}"),
+}
 """Routes that tell of no city; whoever adds to this says why in ``sinks.cockpit.guard``."""
 
 

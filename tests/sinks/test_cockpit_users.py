@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +118,7 @@ class Watched:
     def write(self, text: str) -> None:
         new = self.path.with_name("new")
         write(new, text)
-        os.replace(new, self.path)
+        new.replace(self.path)
 
     def names(self, after_s: float = 1.0) -> dict[str, str]:
         self.clock.now_s += after_s
