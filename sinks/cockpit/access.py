@@ -5,6 +5,7 @@ Every request has passed the guard (``sinks.cockpit.guard``) before: an endpoint
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -145,15 +146,17 @@ class Sights:
 
     def __init__(self, places: Places) -> None:
         self._places = places
+        self._mutex = threading.Lock()
         self._made: OrderedDict[tuple[str, ...], Sight] = OrderedDict()
 
     def of(self, scope: tuple[str, ...]) -> Sight:
         """The sight of a scope."""
-        sight = self._made.pop(scope, None) or Sight(self._places, scope)
-        self._made[scope] = sight
-        if len(self._made) > SIGHTS_MAX:
-            self._made.popitem(last=False)
-        return sight
+        with self._mutex:
+            sight = self._made.pop(scope, None) or Sight(self._places, scope)
+            self._made[scope] = sight
+            if len(self._made) > SIGHTS_MAX:
+                self._made.popitem(last=False)
+            return sight
 
 
 class Caller(NamedTuple):
@@ -185,7 +188,12 @@ class Caller(NamedTuple):
 
     def hears(self, actor: str) -> bool:
         """Whether the outcome of a command is theirs to know."""
-        return actor == self.actor or (self.sight.whole and (self.speaks_for_others or self.at_least("commander")))
+        return actor == self.actor or self.hears_all
+
+    @property
+    def hears_all(self) -> bool:
+        """Whether everything that happens is theirs to know."""
+        return self.sight.whole and (self.speaks_for_others or self.at_least("commander"))
 
     def require(self, role: Role, *, whole: bool = False) -> None:
         """Refuse who has not at least a role, or sees not the whole city.
