@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.exceptions import HTTPException
 
+from load_tests.chaos_town import write_town
 from sinks.checks import AREAS
+from sinks.cockpit.audit_check import check
 from sinks.cockpit.users import read_users
 from sinks.metrics import Metrics
 from streams.shells.access import Access, AccessError, demo_access, open_access, users_file
@@ -215,3 +220,30 @@ def test_the_audit_is_verified_from_the_command_line(tocsin: Any, tmp_path: Path
     assert json.loads(out)["problems"] == [err.strip()]
     assert tocsin(*where, "--noted", "7")[0] == 2
     assert tocsin("audit", "verify", "--state", str(tmp_path / "nothing"))[0] == 2
+
+
+def test_the_link_is_on_the_terminal_and_in_no_log(tmp_path: Path) -> None:
+    settings = write_town(tmp_path / "town")
+    command = [sys.executable, "-m", "streams.shells.cli", "up", "--embedded", "--no-clickhouse", "--port", "0"]
+    command += ["--city", str(settings), "--state", str(tmp_path / "state")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUNBUFFERED": "1"}
+    log = (tmp_path / "log").open("wb")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment) as process:
+        assert process.stdout is not None
+        told = process.stdout.readline()
+        link = told.split()[-1]
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/link/[\w-]{40,}", link), told
+        with httpx.Client(timeout=10) as browser:
+            assert browser.get(link).status_code == 303
+            url = link.partition("/link/")[0]
+            assert browser.get(f"{url}/api/session").json()["actor"] == "first-admin"
+            assert browser.get(f"{url}/api/alerts").status_code == 200
+            assert browser.get(f"{url}/api/alerts", headers={"Host": "evil.example"}).status_code == 400
+        process.terminate()
+        assert process.wait(30) == 0
+    log.close()
+    secret = link.rpartition("/")[2]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in files if secret.encode() in path.read_bytes()] == []
+    assert b"audit_head" in (tmp_path / "log").read_bytes()
+    assert check(tmp_path / "state" / "audit", "1").problems == ()
