@@ -1,8 +1,11 @@
-"""Views for people and Grafana: deduplicated, and without small counts of small areas.
+"""Views for people and Grafana: deduplicated, and without counts of small areas.
 
 The base tables hold exact counts and are for the program alone: give people's database users rights on the views
-only. An area is small below district level (level 2 and deeper), or when the ``areas`` table does not know it; what
-is hidden is ``NULL``. Readings of level signals (water, air) are no counts and are shown.
+only. An area is small below district level (level 2 and deeper), or when the ``areas`` table does not know it. The views
+give no count of a small area at all, whatever its size: districts are told exactly and at every grain, and an alert tells
+what was seen in its own small area, so an hour, a day or a score beside them would give small counts away by difference.
+Readings of level signals (water, air) are no counts and are shown. Where an area has fewer than two siblings the sentence
+of an alert would give away the one beside it: there it is left out.
 """
 
 from __future__ import annotations
@@ -14,19 +17,24 @@ from sinks.clickhouse.schema import PORTABLE, Version, check_database
 _DEFINER_SINCE: Version = (24, 3)  # before, or without saying so, whoever reads a view needs rights on the tables below it
 
 _WIDE = Template("area IN (SELECT code FROM $db.areas FINAL WHERE level <= 1)")
+# What a district holds by itself, beside the district's whole, is the sum of what lies in it: it is told of areas without any below.
+_WHOLE = Template("area NOT IN (SELECT parent FROM $db.areas FINAL WHERE level = 2)")
+# Small areas that are one or two in their parent.
+_LONELY = Template("""SELECT code FROM $db.areas FINAL WHERE $floor > 1 AND level >= 2 AND parent IN (
+        SELECT parent FROM $db.areas FINAL GROUP BY parent HAVING count() <= 2)""")
+_BESIDE = Template("hasAny(areas, (SELECT groupArray(code) FROM ($lonely)))")
 _LEVEL = Template("signal IN (SELECT name FROM $db.signals FINAL WHERE kind = 'level')")
-# One hour is the finest grain that people get: two grains side by side would give small counts away by difference.
 _HOURS = Template("""SELECT toStartOfHour(minute) AS hour, area, signal, sum(n) AS exact,
         sum(total) / sum(n) AS average, min(least) AS lowest, max(most) AS highest
     FROM $db.cells FINAL
     GROUP BY hour, area, signal""")
 
 _BODIES: dict[str, str] = {
-    "v_cells": """SELECT hour, area, signal, if(NOT $wide AND NOT $level AND exact < $floor, NULL, exact) AS n,
-    average, lowest, highest
+    "v_cells": """SELECT hour, area, signal, exact AS n, average, lowest, highest
 FROM (
     $hours
-)""",
+)
+WHERE $floor <= 1 OR $level OR ($wide AND $whole)""",
     "v_districts": """SELECT hour, district, signal, sum(exact) AS n
 FROM (
     $hours
@@ -38,14 +46,15 @@ GROUP BY hour, district, signal""",
 FROM (
     SELECT window_end, shard, area, signal, duration_s, observed AS exact, expected AS usual, p AS tail, recurrence_s AS rare_s,
         risk, config_version,
-        NOT $wide AND NOT $level AND observed < $floor AS hidden
+        $floor > 1 AND NOT $wide AND NOT $level AS hidden
     FROM $db.scores FINAL
 )""",
-    "v_alerts": """SELECT id, seq, area, signals, areas, state, band, risk, initial_risk, recurrence_s, onset, updated, reason, why,
+    "v_alerts": """SELECT id, seq, area, signals, areas, state, band, risk, initial_risk, recurrence_s, onset, updated, reason,
+    if($beside, '', why) AS why,
     clears, owner, label, config_version
 FROM $db.alerts FINAL""",
     "v_transitions": """SELECT position, alert_id, seq, at, onset, area, signals, from_state, to_state, reason, band, risk, recurrence_s,
-    notify, why, config_version
+    notify, if(area IN ($lonely) OR alert_id IN (SELECT id FROM $db.alerts FINAL WHERE $beside), '', why) AS why, config_version
 FROM $db.transitions FINAL""",
     "v_dead_letters": """SELECT toStartOfHour(at) AS hour, source, reason, count() AS records
 FROM $db.dead_letters FINAL
@@ -55,24 +64,28 @@ FROM $db.quality FINAL
 GROUP BY hour, source, reason""",
 }
 
+_PARTS: dict[str, Template] = {"wide": _WIDE, "whole": _WHOLE, "level": _LEVEL, "hours": _HOURS, "lonely": _LONELY, "beside": _BESIDE}
+"""In the order in which one may use those before it."""
+
 VIEWS: tuple[str, ...] = tuple(_BODIES)
 
 
 def views_ddl(database: str, suppress_below: int, version: Version = PORTABLE) -> tuple[str, ...]:
-    """Statements that replace every view, for a server of this version; the floor is written into them.
+    """Statements that replace every view, for a server of this version; the floor is written into them. A floor of 0 or 1 hides nothing.
 
     >>> views_ddl("tocsin", 5)[0]
     'DROP TABLE IF EXISTS tocsin.v_cells'
     """
     check_database(database)
-    parts = {name: template.substitute(db=database) for name, template in (("wide", _WIDE), ("level", _LEVEL), ("hours", _HOURS))}
-    values = {"db": database, "floor": int(suppress_below), **parts}
+    given: dict[str, object] = {"db": database, "floor": int(suppress_below)}
+    for name, template in _PARTS.items():
+        given[name] = template.substitute(given)
     rights = " DEFINER = CURRENT_USER SQL SECURITY DEFINER" if version >= _DEFINER_SINCE else ""
     return tuple(
         statement
         for name, body in _BODIES.items()
         for statement in (
             f"DROP TABLE IF EXISTS {database}.{name}",
-            f"CREATE VIEW {database}.{name}{rights} AS\n{Template(body).substitute(values)}",
+            f"CREATE VIEW {database}.{name}{rights} AS\n{Template(body).substitute(given)}",
         )
     )

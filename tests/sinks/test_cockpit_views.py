@@ -119,12 +119,13 @@ def test_the_worst_alert_colours_an_area_and_all_above_it() -> None:
         "d1a": ("red", 90.0, 1),
         "d1a1": ("red", 90.0, 1),
         "d1b": ("none", 0.0, 0),
+        "d1c": ("none", 0.0, 0),
         "d2": ("none", 0.0, 0),
     }
 
 
 def test_areas_come_parents_first() -> None:
-    assert [row["code"] for row in Atlas(Places(AREAS), tuple(reversed(AREAS))).rows([])] == ["city", "d1", "d1a", "d1a1", "d1b", "d2"]
+    assert [row["code"] for row in Atlas(Places(AREAS), tuple(reversed(AREAS))).rows([])] == ["city", "d1", "d1a", "d1a1", "d1b", "d1c", "d2"]
 
 
 def test_geojson_is_of_the_standards_shape() -> None:
