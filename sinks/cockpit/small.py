@@ -46,8 +46,9 @@ class SmallNumbers:
     """The rule for one city. ``complementary`` False applies the floor alone: for the test that shows what it would give away."""
 
     def __init__(self, places: Tree, levels: frozenset[str], floor: int, *, complementary: bool = True) -> None:
-        """``levels``: signals that are no counts. A floor of 0 or 1 hides nothing."""
-        self._places, self._levels, self._floor, self._complementary = places, levels, floor, complementary
+        """``levels``: signals that are no counts. A floor of 0 or 1 hides no count that is more than nothing."""
+        self._places, self._levels, self._floor = places, levels, floor
+        self._complementary = complementary and floor > 1
         self._children = Counter(area.parent for area in places.areas.values())
 
     def told(self, alert: Alert) -> frozenset[Key]:
@@ -72,7 +73,7 @@ class SmallNumbers:
 
     def counted(self, area: str, signal: str) -> bool:
         """Whether this is a count of a small area."""
-        return self._floor > 1 and self._places.small(area) and signal not in self._levels
+        return self._places.small(area) and signal not in self._levels
 
     def few(self, evidence: Evidence) -> bool:
         """Whether it is below the floor itself."""
