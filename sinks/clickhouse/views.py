@@ -62,6 +62,36 @@ GROUP BY hour, source, reason""",
     "v_quality": """SELECT toStartOfHour(at) AS hour, source, reason, sum(n) AS records
 FROM $db.quality FINAL
 GROUP BY hour, source, reason""",
+    "v_sources": """SELECT source, max(minute) AS newest
+FROM $db.cells
+GROUP BY source""",
+    "v_intake": """SELECT toStartOfHour(minute) AS hour, source, sum(n) AS records
+FROM $db.cells FINAL
+GROUP BY hour, source""",
+    # Who acted stands there as numbers that change with the alert's month, so that nobody's work can be followed.
+    "v_handled": """SELECT alert_id, area, signals, raised_s, acknowledged_s, resolved_s, label, hands
+FROM (
+    SELECT alert_id, toUInt32(min(at)) AS raised_s,
+        toUInt32(minIf(at, reason IN ('acknowledged', 'assigned'))) AS acknowledged_s,
+        toUInt32(minIf(at, to_state = 'cleared')) AS resolved_s,
+        arrayFilter(hand -> hand != 0, groupUniqArray(if(actor = '', 0, sipHash64(actor, toYYYYMM(onset))))) AS hands
+    FROM $db.transitions FINAL
+    GROUP BY alert_id
+) AS steps
+ALL INNER JOIN (SELECT id AS alert_id, area, signals, label FROM $db.alerts FINAL) AS known USING alert_id""",
+    # Years of streets are rounded to twice the floor: their sum, less what districts and alerts tell, gives nothing away.
+    "v_years": """SELECT year, place AS area, reports FROM (
+SELECT toYear(minute) AS year, district AS place, toInt64(sum(n)) AS reports
+FROM (SELECT minute, area, n FROM $db.cells FINAL WHERE NOT $level) AS counted
+ALL INNER JOIN (SELECT code AS area, district FROM $db.areas FINAL WHERE district != '') AS places USING area
+GROUP BY year, place
+UNION ALL
+SELECT toYear(minute) AS year, street AS place,
+    toInt64(if($floor > 1, intDiv(sum(n) + $floor, 2 * $floor) * 2 * $floor, sum(n))) AS reports
+FROM (SELECT minute, area, n FROM $db.cells FINAL WHERE NOT $level) AS counted
+ALL INNER JOIN (SELECT code AS area, if(level = 2, code, parent) AS street FROM $db.areas FINAL WHERE level IN (2, 3)) AS places USING area
+GROUP BY year, place
+)""",
 }
 
 _PARTS: dict[str, Template] = {"wide": _WIDE, "whole": _WHOLE, "level": _LEVEL, "hours": _HOURS, "lonely": _LONELY, "beside": _BESIDE}
