@@ -4,8 +4,8 @@ The base tables hold exact counts and are for the program alone: give people's d
 only. An area is small below district level (level 2 and deeper), or when the ``areas`` table does not know it. The views
 give no count of a small area at all, whatever its size: districts are told exactly and at every grain, and an alert tells
 what was seen in its own small area, so an hour, a day or a score beside them would give small counts away by difference.
-Readings of level signals (water, air) are no counts and are shown. Where an area has fewer than two siblings the sentence
-of an alert would give away the one beside it: there it is left out.
+Readings of level signals (water, air) are no counts and are shown. Sentences about small areas come without their count: the
+cockpit tells it, rounded.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ _DEFINER_SINCE: Version = (24, 3)  # before, or without saying so, whoever reads
 _WIDE = Template("area IN (SELECT code FROM $db.areas FINAL WHERE level <= 1)")
 # What a district holds by itself, beside the district's whole, is the sum of what lies in it: it is told of areas without any below.
 _WHOLE = Template("area NOT IN (SELECT parent FROM $db.areas FINAL WHERE level = 2)")
-# Small areas that are one or two in their parent.
-_LONELY = Template("""SELECT code FROM $db.areas FINAL WHERE $floor > 1 AND level >= 2 AND parent IN (
-        SELECT parent FROM $db.areas FINAL GROUP BY parent HAVING count() <= 2)""")
-_BESIDE = Template("hasAny(areas, (SELECT groupArray(code) FROM ($lonely)))")
 _LEVEL = Template("signal IN (SELECT name FROM $db.signals FINAL WHERE kind = 'level')")
+# An alert's sentence may be of any of its members: where one is small (or not known), it is told without the count.
+_MEMBERS = Template("""(SELECT id FROM $db.alerts FINAL ARRAY JOIN areas AS member
+        WHERE member NOT IN (SELECT code FROM $db.areas FINAL WHERE level <= 1))""")
+_PLAIN = Template(r"replaceRegexpOne(why, ': [0-9][0-9.]* in the last ([^,]+), .*', ': not as usual in the last \\1.')")
+_TOLD_OF_ALERT = Template("if($floor > 1 AND (NOT $wide OR id IN $members), $plain, why)")
+_TOLD_OF_STEP = Template("if($floor > 1 AND (NOT $wide OR alert_id IN $members), $plain, why)")
 _HOURS = Template("""SELECT toStartOfHour(minute) AS hour, area, signal, sum(n) AS exact,
         sum(total) / sum(n) AS average, min(least) AS lowest, max(most) AS highest
     FROM $db.cells FINAL
@@ -50,11 +52,11 @@ FROM (
     FROM $db.scores FINAL
 )""",
     "v_alerts": """SELECT id, seq, area, signals, areas, state, band, risk, initial_risk, recurrence_s, onset, updated, reason,
-    if($beside, '', why) AS why,
+    $told_of_alert AS why,
     clears, owner, label, config_version
 FROM $db.alerts FINAL""",
     "v_transitions": """SELECT position, alert_id, seq, at, onset, area, signals, from_state, to_state, reason, band, risk, recurrence_s,
-    notify, if(area IN ($lonely) OR alert_id IN (SELECT id FROM $db.alerts FINAL WHERE $beside), '', why) AS why, config_version
+    notify, $told_of_step AS why, config_version
 FROM $db.transitions FINAL""",
     "v_dead_letters": """SELECT toStartOfHour(at) AS hour, source, reason, count() AS records
 FROM $db.dead_letters FINAL
@@ -94,7 +96,16 @@ GROUP BY year, place
 )""",
 }
 
-_PARTS: dict[str, Template] = {"wide": _WIDE, "whole": _WHOLE, "level": _LEVEL, "hours": _HOURS, "lonely": _LONELY, "beside": _BESIDE}
+_PARTS: dict[str, Template] = {
+    "wide": _WIDE,
+    "whole": _WHOLE,
+    "level": _LEVEL,
+    "hours": _HOURS,
+    "members": _MEMBERS,
+    "plain": _PLAIN,
+    "told_of_alert": _TOLD_OF_ALERT,
+    "told_of_step": _TOLD_OF_STEP,
+}
 """In the order in which one may use those before it."""
 
 VIEWS: tuple[str, ...] = tuple(_BODIES)

@@ -1,28 +1,29 @@
-"""Small numbers: which counts of an alert may be told, so that none that is hidden follows from those that are. Pure.
+"""Small numbers: what may be told of the counts of small areas, so that none that is hidden follows from others. Pure.
 
 Counts of small areas (level 2 and deeper, or not in the tree) are told in alerts and nowhere else, and there
 
 1. only from the floor on (5: "fewer than 5");
-2. of several durations that end together, the one that says most first, then each that differs from the next one told by
-   the floor or more: 8 in six hours beside 6 in one would tell of 2 in the other five;
-3. of n areas in one parent at most n - 2, the lead first: the parent's count is known, and less the others it would be the count
-   of the last one. Where there are only one or two, none, and the sentence does not name a count either.
-
-What was expected, its interval and the p-value go with the count.
+2. rounded down to a multiple of the floor ("40 to 44"), since windows that overlap, at several durations and one after the other, would
+   give small counts away by difference; what was expected to one digit, its interval and the p-value not at all;
+3. of n areas in one parent of at most n - 2, the lead first: the parent's count is known, and less the others it would be about the
+   count of the last one. Where there are only one or two, of none.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from streams.model import Alert, Area, Evidence, Member, Transition
+from streams.model import DAY_S, HOUR_S, MINUTE_S, Alert, Area, Evidence, Member, Transition
 
 HIDDEN_SIBLINGS = 2
+_COUNT = re.compile(r": [0-9][0-9.]* in the last ([^,]+), .*")
+_SPANS = ((7 * DAY_S, "week"), (DAY_S, "day"), (HOUR_S, "hour"), (MINUTE_S, "minute"))
 
-Key = tuple[str, str, int]
-"""Area, signal, duration."""
+Key = tuple[str, str]
+"""Area, signal."""
 
 
 class Tree(Protocol):
@@ -48,27 +49,24 @@ class SmallNumbers:
     def __init__(self, places: Tree, levels: frozenset[str], floor: int, *, complementary: bool = True) -> None:
         """``levels``: signals that are no counts. A floor of 0 or 1 hides no count that is more than nothing."""
         self._places, self._levels, self._floor = places, levels, floor
-        self._complementary = complementary and floor > 1
+        self.rounds = complementary and floor > 1
+        self._small_names = {area.name for code, area in places.areas.items() if places.small(code)}
         self._children = Counter(area.parent for area in places.areas.values())
 
     def told(self, alert: Alert) -> frozenset[Key]:
-        """The evidence of small areas that may be told; that of all others may always be."""
+        """Members that are small areas and whose counts may be told; those of all others may always be."""
         lead = lead_of(alert)
         members = sorted(alert.members, key=lambda m: (lead is not None and m is not lead.member, -m.risk, m.area, m.signal))
         shown: set[Key] = set()
-        places: dict[tuple[str | None, str], set[str]] = {}
+        beside: Counter[tuple[str | None, str]] = Counter()
         for member in members:
-            if not self.counted(member.area, member.signal):
+            key, parent = (member.area, member.signal), self._parent(member.area)
+            if not self.counted(*key) or key in shown or not any(e.observed >= self._floor for e in member.evidence):
                 continue
-            parent = self._parent(member.area)
-            beside = places.setdefault((parent, member.signal), set())
             room = self._children[parent] - HIDDEN_SIBLINGS if parent is not None else 1
-            if self._complementary and member.area not in beside and len(beside) >= room:
-                continue
-            durations = self._durations(member.evidence)
-            if durations:
-                beside.add(member.area)
-                shown |= {(member.area, member.signal, duration_s) for duration_s in durations}
+            if not self.rounds or beside[parent, member.signal] < room:
+                beside[parent, member.signal] += 1
+                shown.add(key)
         return frozenset(shown)
 
     def counted(self, area: str, signal: str) -> bool:
@@ -79,39 +77,51 @@ class SmallNumbers:
         """Whether it is below the floor itself."""
         return evidence.observed < self._floor
 
-    def silent(self, member: Member, told: frozenset[Key]) -> bool:
-        """Whether a member's sentence, which names its leading count, must be left out."""
+    def rounded(self, observed: float) -> int:
+        """Down to a multiple of the floor."""
+        return int(observed // self._floor) * self._floor
+
+    def text(self, evidence: Evidence, *, told: bool) -> str:
+        """What stands for a count."""
+        if self.few(evidence):
+            return f"fewer than {self._floor}"
+        least = self.rounded(evidence.observed)
+        return f"{least} to {least + self._floor - 1}" if told else "not shown"
+
+    def sentence(self, member: Member, why: str, told: bool, title: str, areas: Mapping[str, Area]) -> str:
+        """A member's sentence as it may be told: one that names an exact count is said anew."""
         lead = strongest(member.evidence)
-        if lead is None or not self.counted(member.area, member.signal) or self.few(lead):
-            return False  # a sentence about few says no number
-        return (member.area, member.signal, lead.duration_s) not in told
-
-    def silent_step(self, step: Transition) -> bool:
-        """The same of a transition, whose members are not known: by its area alone."""
-        return self._complementary and self._lonely(step.area) and any(self.counted(step.area, signal) for signal in step.signals)
-
-    def _lonely(self, code: str) -> bool:
-        parent = self._parent(code)
-        return parent is not None and self._children[parent] <= HIDDEN_SIBLINGS
+        if lead is None or not self.rounds or self.few(lead) or not self.counted(member.area, member.signal):
+            return why
+        name = areas[member.area].name if member.area in areas else member.area
+        side = "less" if lead.observed < lead.expected else "more"
+        span = _span(lead.duration_s)
+        if not told:
+            return f"{title}, {name}: {side} in the last {span} than is usual there; the count would give away that of an area beside it."
+        return f"{title}, {name}: {self.text(lead, told=True)} in the last {span}, {side} than is usual there (about {one_digit(lead.expected):g})."
 
     def _parent(self, code: str) -> str | None:
         area = self._places.areas.get(code)
         return area.parent if area is not None else None
 
-    def _durations(self, evidence: tuple[Evidence, ...]) -> list[int]:
-        enough = sorted((e for e in evidence if e.observed >= self._floor), key=lambda e: e.duration_s)
-        lead = strongest(evidence)
-        if not self._complementary or not enough:
-            return [e.duration_s for e in enough]
-        start = enough.index(lead) if lead in enough else 0
-        kept = [enough[start]]
-        for longer in enough[start + 1 :]:
-            if longer.observed - kept[-1].observed >= self._floor:
-                kept.append(longer)
-        for shorter in reversed(enough[:start]):
-            if kept[0].observed - shorter.observed >= self._floor:
-                kept.insert(0, shorter)
-        return [e.duration_s for e in kept]
+    def step(self, step: Transition, titles: Mapping[str, str]) -> str:
+        """A transition's sentence, without its count unless it begins with the name of a district or the city: which member it is from is not said."""
+        area = self._places.areas.get(step.area)
+        if not self.rounds or all(signal in self._levels for signal in step.signals):
+            return step.why
+        wide = area is not None and not self._places.small(step.area) and area.name not in self._small_names
+        if area is not None and wide and any(step.why.startswith(f"{titles.get(name, name)}, {area.name}: ") for name in step.signals):
+            return step.why
+        return without_numbers(step.why)
+
+
+def without_numbers(why: str) -> str:
+    """A sentence about a count without it.
+
+    >>> without_numbers("Noise, Mill Lane: 42 in the last day, 12 expected (6 to 20); by chance once in 2 weeks.")
+    'Noise, Mill Lane: not as usual in the last day.'
+    """
+    return _COUNT.sub(r": not as usual in the last \1.", why, count=1)
 
 
 def strongest(evidence: tuple[Evidence, ...]) -> Evidence | None:
@@ -126,9 +136,17 @@ def lead_of(alert: Alert) -> Lead | None:
     return Lead(member, evidence) if member and evidence else None
 
 
-def words(titles: Mapping[str, str], names: Mapping[str, Area], member: Member) -> str:
-    """What is said instead of a sentence that would give a count away."""
-    lead = strongest(member.evidence)
-    side = "less" if lead is not None and lead.observed < lead.expected else "more"
-    name = names[member.area].name if member.area in names else member.area
-    return f"{titles.get(member.signal, member.signal)}, {name}: {side} than is usual there; the count is not shown, it would give away that of an area beside it."
+def one_digit(value: float) -> float:
+    """To one significant digit.
+
+    >>> one_digit(12.4), one_digit(0.52), one_digit(0)
+    (10.0, 0.5, 0.0)
+    """
+    return float(f"{value:.0e}")
+
+
+def _span(seconds: int) -> str:
+    for unit_s, word in _SPANS:
+        if seconds >= unit_s and seconds % unit_s == 0:
+            return word if seconds == unit_s else f"{seconds // unit_s} {word}s"
+    return f"{seconds} seconds"

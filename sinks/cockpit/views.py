@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sinks.cockpit.small import Key, SmallNumbers, lead_of, words
+from sinks.cockpit.small import Key, SmallNumbers, lead_of, one_digit
 from streams.model import Alert, Area, Evidence, Member, Signal, Transition
 
 DISTRICT_LEVEL = 1
@@ -112,7 +112,7 @@ class View:
             "recurrence_s": step.recurrence_s,
             "notify": step.notify,
             "actor": step.actor,
-            "why": "" if self._small.silent_step(step) else step.why,
+            "why": self._small.step(step, self._titles),
             "config_version": step.config_version,
         }
 
@@ -123,7 +123,8 @@ class View:
         return self._sentence(about, alert.why, told) if about else alert.why
 
     def _sentence(self, member: Member, why: str, told: frozenset[Key]) -> str:
-        return words(self._titles, self.places.areas, member) if self._small.silent(member, told) else why
+        title = self._titles.get(member.signal, member.signal)
+        return self._small.sentence(member, why, (member.area, member.signal) in told, title, self.places.areas)
 
     def _member(self, member: Member, told: frozenset[Key]) -> Json:
         return {
@@ -140,14 +141,26 @@ class View:
         }
 
     def _evidence(self, member: Member, evidence: Evidence, told: frozenset[Key]) -> Json:
-        hidden = self._small.counted(member.area, member.signal) and (member.area, member.signal, evidence.duration_s) not in told
-        few = f"fewer than {self.suppress_below}" if self._small.few(evidence) else "not shown"
+        """``observed_text`` stands where the number is not exact, or not there."""
+        small = self._small
+        counted = small.counted(member.area, member.signal)
+        hidden = counted and (small.few(evidence) or (member.area, member.signal) not in told)
+        if counted and (hidden or small.rounds):
+            return {
+                "duration_s": evidence.duration_s,
+                "observed": None if hidden else small.rounded(evidence.observed),
+                "observed_text": small.text(evidence, told=not hidden),
+                "expected": None if hidden else one_digit(evidence.expected),
+                "lower": None,
+                "upper": None,
+                "p": None,
+            }
         return {
             "duration_s": evidence.duration_s,
-            "observed": None if hidden else evidence.observed,
-            "observed_text": few if hidden else None,
-            "expected": None if hidden else evidence.expected,
-            "lower": None if hidden else evidence.lower,
-            "upper": None if hidden else evidence.upper,
-            "p": None if hidden else evidence.p,
+            "observed": evidence.observed,
+            "observed_text": None,
+            "expected": evidence.expected,
+            "lower": evidence.lower,
+            "upper": evidence.upper,
+            "p": evidence.p,
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -47,10 +46,11 @@ def one(area: str, signal: str, observed: float) -> Alert:
 def test_small_counts_of_small_areas_are_hidden(area: str, signal: str, observed: float, hidden: bool) -> None:
     given_alert = one(area, signal, observed)
     shown = [view().summary(given_alert)["lead"], view().detail(given_alert)["members"][0]["evidence"][0]]
+    small = area not in {"d1", "city"} and signal != "water_level"
     for evidence in shown:
         assert evidence["observed"] == (None if hidden else observed)
-        assert evidence["observed_text"] == ("fewer than 5" if hidden else None)
-        assert evidence["p"] == (None if hidden else 0.01), "the p-value would give the count away"
+        assert evidence["observed_text"] == ("fewer than 5" if hidden else "5 to 9" if small else None)
+        assert evidence["p"] == (None if small else 0.01), "the p-value would give the count away"
         assert evidence["expected"] == (None if hidden else 0.5), "so would what was expected, with the recurrence interval"
 
 
@@ -71,9 +71,7 @@ def test_no_small_count_is_anywhere_in_what_is_shown(floor: int, seen: list[int]
     told = {number for number in [*numbers(view(floor).summary(shown)), *numbers(view(floor).detail(shown))] if number % 1 == 0.4375}
     assert told <= {value for value in marked if value >= floor}
     assert all(number >= floor for number in told)
-    whole = sorted({number for number in numbers(view(floor).detail(shown)) if number % 1 == 0.4375})
-    assert set(whole) <= set(marked)
-    assert floor == 1 or all(more - less >= floor for less, more in pairwise(whole)), "nor by difference"
+    assert floor == 1 or not told, "all is rounded"
 
 
 def test_a_summary_names_places_and_signals() -> None:
