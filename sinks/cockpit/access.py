@@ -66,6 +66,8 @@ class Sight:
         self._roots = roots = {code for code, area in places.areas.items() if area.parent is None}
         self.whole = WHOLE in self.scope or (bool(roots) and roots <= set(self.scope))
         self._seen = frozenset(code for code in places.areas if set(places.lineage(code)) & set(self.scope))
+        elsewhere = {area.name for code, area in places.areas.items() if code not in self._seen}
+        self._own = {code: places.areas[code].name for code in sorted(self._seen) if places.areas[code].name not in elsewhere}
         self._above = frozenset(at for code in self.scope if code in places.areas for at in places.lineage(code)) - self._seen
 
     def is_root(self, area: str) -> bool:
@@ -97,7 +99,7 @@ class Sight:
         if len(members) == len(alert.members) and alert.area in self._seen:
             return alert
         if not members:
-            return msgspec.structs.replace(alert, members=(), why="")
+            return msgspec.structs.replace(alert, members=(), signals=(), why="")
         worst = max(members, key=lambda m: (m.risk, m.recurrence_s, m.area, m.signal))
         signals = {member.signal for member in members}
         return msgspec.structs.replace(
@@ -109,15 +111,33 @@ class Sight:
         )
 
     def step(self, step: Transition, alert: Alert | None) -> Transition | None:
-        """A step of an alert (as it is known), without what lies outside; None when nothing of it shows."""
+        """A step of an alert (as it is known now), without what lies outside; None when nothing of it shows.
+
+        The alert may have lost members since: what the step says of signals and why shows as far as it is of what shows now.
+        """
         if self.whole:
             return step
         shown = self.narrow(alert) if alert is not None else None
         if shown is None:
-            return step if self.sees(step.area) and alert is None else None
-        if shown is alert and self.sees(step.area):
+            if alert is not None or not self.sees(step.area):
+                return None
+            return msgspec.structs.replace(step, signals=(), why=step.why if self._is_about(step) else "")
+        assert alert is not None
+        now = alert.seq == step.seq
+        if shown is alert and now and self.sees(step.area):
             return step
-        return msgspec.structs.replace(step, area=shown.area, signals=shown.signals, why=shown.why)
+        kept = step.why in {member.why for member in shown.members} or self._is_about(step)
+        return msgspec.structs.replace(
+            step,
+            area=step.area if self.names(step.area) else shown.area,
+            signals=tuple(name for name in step.signals if name in shown.signals),
+            why=step.why if kept else shown.why if now else "",
+        )
+
+    def _is_about(self, step: Transition) -> bool:
+        """Whether the sentence that says why is about the step's own area, by its name, and that is one that shows."""
+        name = self._own.get(step.area)
+        return name is not None and f", {name}: " in step.why
 
 
 class Sights:
