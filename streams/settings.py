@@ -101,6 +101,63 @@ class Lifecycle(Struct, frozen=True, forbid_unknown_fields=True):
     open_alerts_max: int = 10_000
 
 
+class Department(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who answers for some signals, in every area."""
+
+    title: str
+    title_zh: str = ""
+    signals: tuple[str, ...] = ()
+
+
+class Within(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long an alert of each band waits for somebody to take it on before it goes to the area above; 0: for ever."""
+
+    red_s: int = 600
+    orange_s: int = 1_800
+    yellow_s: int = 7_200
+    blue_s: int = 28_800
+
+
+class Roster(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is there for a department in an area, by pseudonym; ``hours``: "08:00-20:00" of local time, which may pass midnight, or empty: always."""
+
+    area: str
+    department: str
+    staff: tuple[str, ...]
+    hours: str = ""
+
+
+class DutyRules(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose an alert is: an area's and a department's. Without departments nobody's, and nothing goes up."""
+
+    departments: dict[str, Department] = {}
+    otherwise: str = ""  # the department of signals that none has
+    within: Within = Within()
+    shift_s: int = 28_800
+    alerts_per_shift_max: int = 6  # for one street and shift: beyond it the index says so
+
+
+class PlaybookStep(Struct, frozen=True):
+    """What to do next."""
+
+    id: str
+    text: str = ""
+    text_zh: str = ""
+
+
+class Playbook(Struct, frozen=True):
+    """What to do about some signals in some bands (empty: all), from a Markdown file."""
+
+    name: str
+    title: str
+    title_zh: str = ""
+    signals: tuple[str, ...] = ()
+    bands: tuple[str, ...] = ()
+    steps: tuple[PlaybookStep, ...] = ()
+    text: str = ""
+    text_zh: str = ""
+
+
 class Bands(Struct, frozen=True, forbid_unknown_fields=True):
     """Least risk of each band."""
 
@@ -173,6 +230,9 @@ class City(Struct, frozen=True):
     flat: bool = False
     days_off: tuple[int, ...] = ()  # proleptic Gregorian ordinals of local days that go like a Sunday
     planned: tuple[Planned, ...] = ()
+    duty: DutyRules = DutyRules()
+    rosters: tuple[Roster, ...] = ()
+    playbooks: tuple[Playbook, ...] = ()
     origin: str = ""  # the file it came from, for messages
     config_version: str = ""
     intake_hash: str = ""
