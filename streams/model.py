@@ -323,7 +323,9 @@ class Transition(Struct, frozen=True, tag="transition"):
     why: str = ""
     config_version: str = ""
     muted_by: str = ""  # what withheld this notification, or, when that has ended, had withheld the last one; part_of_other: which
-    what: str = ""  # of a person's step: the label, the owner, the step of a playbook, the other alert; escalated, handed: "area/department"
+    what: str = (
+        ""  # of a person's step: the label, the owner, the step of a playbook, the other alert; escalated, handed: "area/department"
+    )
 
 
 class Outcome(Struct, frozen=True, tag="outcome"):

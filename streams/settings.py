@@ -63,6 +63,7 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True):
     readings: tuple[Reading, ...] = ()  # camera sources only
     device: tuple[str, ...] = ()  # paths that name a counter's device and rule; empty: those of id without time
     unknown_fields: Literal["skip", "reject"] = "skip"
+    link: str = ""  # page of the source's own system: https://..., with {area}, {signal}, {from} and {to} where they belong
     heartbeat: bool = False  # fold its readings into the signal feed.<source>, so that silence is seen
     allowed_lateness_s: int = 300
     idle_after_s: int = 120
@@ -128,13 +129,14 @@ class Roster(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DutyRules(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose an alert is: an area's and a department's. Without departments nobody's, and nothing goes up."""
+    """Whose an alert is: an area's and a department's. Without departments nobody's, and nothing goes up. ``roster``: path of a file beside the city's."""
 
     departments: dict[str, Department] = {}
     otherwise: str = ""  # the department of signals that none has
     within: Within = Within()
     shift_s: int = 28_800
     alerts_per_shift_max: int = 6  # for one street and shift: beyond it the index says so
+    roster: str = ""
 
 
 class PlaybookStep(Struct, frozen=True):
