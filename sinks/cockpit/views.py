@@ -2,7 +2,8 @@
 
 An area is small below district level (level 2 and deeper), or when it is not in the tree. There an observed count
 below the floor is ``None`` with the words "fewer than 5", and so are what was expected and the p-value: with the recurrence
-interval they would give the count away. The ``why`` sentences were made with the same floor.
+interval they would give the count away. ``sinks.cockpit.small`` says which others go with it. The ``why`` sentences were made with
+the same floor.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sinks.cockpit.small import Key, SmallNumbers, lead_of, words
 from streams.model import Alert, Area, Evidence, Member, Signal, Transition
 
 DISTRICT_LEVEL = 1
@@ -44,17 +46,19 @@ class Places:
 class View:
     """Alerts and transitions as people may see them."""
 
-    def __init__(self, areas: Sequence[Area], signals: Sequence[Signal] = (), *, suppress_below: int = 5) -> None:
+    def __init__(
+        self, areas: Sequence[Area], signals: Sequence[Signal] = (), *, suppress_below: int = 5, complementary: bool = True
+    ) -> None:
         """Signals that are not given are taken to be counts, and are called by their bare name."""
         self.places = Places(areas)
         self.suppress_below = suppress_below
         self._titles = {signal.name: signal.title for signal in signals}
-        self._levels = frozenset(signal.name for signal in signals if signal.kind == "level")
+        levels = frozenset(signal.name for signal in signals if signal.kind == "level")
+        self._small = SmallNumbers(self.places, levels, suppress_below, complementary=complementary)
 
     def summary(self, alert: Alert) -> Json:
         """One alert for a list: without its members, with the evidence that says most."""
-        lead = max(alert.members, key=lambda m: (m.risk, m.recurrence_s, m.area, m.signal), default=None)
-        evidence = min(lead.evidence, key=lambda e: (e.p, e.duration_s), default=None) if lead else None
+        lead, told = lead_of(alert), self._small.told(alert)
         return {
             "id": alert.id,
             "seq": alert.seq,
@@ -70,21 +74,22 @@ class View:
             "onset_s": alert.onset_s,
             "updated_s": alert.updated_s,
             "reason": alert.reason,
-            "why": alert.why,
+            "why": self._why(alert, told),
             "clears": alert.clears,
             "owner": alert.owner,
             "label": alert.label,
             "members": len(alert.members),
-            "lead": self._evidence(lead, evidence) if lead and evidence else None,
+            "lead": self._evidence(*lead, told) if lead else None,
             "config_version": alert.config_version,
         }
 
     def detail(self, alert: Alert) -> Json:
         """One alert whole: its members by risk, at most ``MEMBERS_MAX``, with all their evidence."""
         members = sorted(alert.members, key=lambda m: (-m.risk, -m.recurrence_s, m.area, m.signal))
+        told = self._small.told(alert)
         return {
             **self.summary(alert),
-            "members": [self._member(member) for member in members[:MEMBERS_MAX]],
+            "members": [self._member(member, told) for member in members[:MEMBERS_MAX]],
             "members_left_off": max(0, len(members) - MEMBERS_MAX),
         }
 
@@ -107,11 +112,20 @@ class View:
             "recurrence_s": step.recurrence_s,
             "notify": step.notify,
             "actor": step.actor,
-            "why": step.why,
+            "why": "" if self._small.silent_step(step) else step.why,
             "config_version": step.config_version,
         }
 
-    def _member(self, member: Member) -> Json:
+    def _why(self, alert: Alert, told: frozenset[Key]) -> str:
+        """The sentence of the member that it is from."""
+        lead = lead_of(alert)
+        about = next((member for member in alert.members if member.why == alert.why), lead.member if lead else None)
+        return self._sentence(about, alert.why, told) if about else alert.why
+
+    def _sentence(self, member: Member, why: str, told: frozenset[Key]) -> str:
+        return words(self._titles, self.places.areas, member) if self._small.silent(member, told) else why
+
+    def _member(self, member: Member, told: frozenset[Key]) -> Json:
         return {
             "area": member.area,
             "area_path": self.places.path(member.area),
@@ -121,17 +135,17 @@ class View:
             "updated_s": member.updated_s,
             "recurrence_s": member.recurrence_s,
             "risk": member.risk,
-            "why": member.why,
-            "evidence": [self._evidence(member, evidence) for evidence in member.evidence],
+            "why": self._sentence(member, member.why, told),
+            "evidence": [self._evidence(member, evidence, told) for evidence in member.evidence],
         }
 
-    def _evidence(self, member: Member, evidence: Evidence) -> Json:
-        small = self.places.small(member.area) and member.signal not in self._levels
-        hidden = small and evidence.observed < self.suppress_below
+    def _evidence(self, member: Member, evidence: Evidence, told: frozenset[Key]) -> Json:
+        hidden = self._small.counted(member.area, member.signal) and (member.area, member.signal, evidence.duration_s) not in told
+        few = f"fewer than {self.suppress_below}" if self._small.few(evidence) else "not shown"
         return {
             "duration_s": evidence.duration_s,
             "observed": None if hidden else evidence.observed,
-            "observed_text": f"fewer than {self.suppress_below}" if hidden else None,
+            "observed_text": few if hidden else None,
             "expected": None if hidden else evidence.expected,
             "lower": None if hidden else evidence.lower,
             "upper": None if hidden else evidence.upper,

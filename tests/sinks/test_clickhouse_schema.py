@@ -70,5 +70,5 @@ def test_every_view_reads_deduplicated_rows() -> None:
         tables = re.findall(r"FROM tocsin\.(\w+)( FINAL)?", body)
         assert tables
         assert all(final for _, final in tables), body
-    assert "< 7" in bodies["v_cells"]
-    assert "< 7" in bodies["v_scores"]
+    assert "7 <= 1" in bodies["v_cells"]
+    assert "7 > 1" in bodies["v_scores"]
