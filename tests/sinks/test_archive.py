@@ -131,7 +131,10 @@ def test_a_server_gives_the_same_answers(server: ClickHouse, archive: Archive, t
 
 @pytest.mark.needs("clickhouse")
 def test_a_reader_only_reads_and_finds_a_server_again_that_was_away(server: ClickHouse) -> None:
-    sink, reader = ServerSink(connection(server), database="away", areas=AREAS, signals=SIGNALS), ServerReader(connection(server), database="away")
+    sink, reader = (
+        ServerSink(connection(server), database="away", areas=AREAS, signals=SIGNALS),
+        ServerReader(connection(server), database="away"),
+    )
     fill(sink)
     with pytest.raises(SinkError):
         reader.query("DROP TABLE cells")

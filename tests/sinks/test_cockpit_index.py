@@ -18,7 +18,14 @@ T = 100 * DAY
 def handled(at_d: float, *, area: str = "s1", ack: int | None = None, done: int | None = None, label: str = "", hands: Any = ()) -> Handled:
     raised = T + round(at_d * DAY)
     return Handled(
-        f"{area}{at_d}", area, ("noise",), raised, None if ack is None else raised + ack, None if done is None else raised + done, label, tuple(hands)
+        f"{area}{at_d}",
+        area,
+        ("noise",),
+        raised,
+        None if ack is None else raised + ack,
+        None if done is None else raised + done,
+        label,
+        tuple(hands),
     )
 
 

@@ -57,11 +57,18 @@ class Told:
 
     def amounts(self, since_s: int, until_s: int) -> Sequence[Amount]:
         self._ask("amounts", since_s, until_s)
-        return [Amount(START_S, "hotline", "accepted", 90), Amount(START_S, "hotline", "late", 3), Amount(START_S + 3600, "hotline", "late", 4)]
+        return [
+            Amount(START_S, "hotline", "accepted", 90),
+            Amount(START_S, "hotline", "late", 3),
+            Amount(START_S + 3600, "hotline", "late", 4),
+        ]
 
     def handled(self, since_s: int, until_s: int) -> Sequence[Handled]:
         self._ask("handled", since_s, until_s)
-        return [Handled("a", "d1a", ("noise",), until_s - 100, None, None, "", ()), Handled("b", "d2", ("noise",), until_s - 100, None, None, "", ())]
+        return [
+            Handled("a", "d1a", ("noise",), until_s - 100, None, None, "", ()),
+            Handled("b", "d2", ("noise",), until_s - 100, None, None, "", ()),
+        ]
 
     def yearly(self) -> Sequence[Yearly]:
         self._ask("yearly")
