@@ -20,7 +20,7 @@ from streams.model import DAY_S, HOUR_S, MINUTE_S, Alert, Area, Evidence, Member
 
 HIDDEN_SIBLINGS = 2
 _COUNT = re.compile(r": [0-9][0-9.]* in the last ([^,]+), .*")
-_SPANS = ((7 * DAY_S, "week"), (DAY_S, "day"), (HOUR_S, "hour"), (MINUTE_S, "minute"))
+_SPANS = ((7 * DAY_S, "week", "周"), (DAY_S, "day", "天"), (HOUR_S, "hour", "小时"), (MINUTE_S, "minute", "分钟"))
 
 Key = tuple[str, str]
 """Area, signal."""
@@ -88,21 +88,32 @@ class SmallNumbers:
         least = self.rounded(evidence.observed)
         return f"{least} to {least + self._floor - 1}" if told else "not shown"
 
+    def exact(self, member: Member) -> bool:
+        """Whether a member's own sentence names an exact count that must not be told."""
+        lead = strongest(member.evidence)
+        return lead is not None and self.rounds and not self.few(lead) and self.counted(member.area, member.signal)
+
     def sentence(self, member: Member, why: str, told: bool, title: str, areas: Mapping[str, Area]) -> str:
         """A member's sentence as it may be told: one that names an exact count is said anew."""
         lead = strongest(member.evidence)
-        if lead is None or not self.rounds or self.few(lead) or not self.counted(member.area, member.signal):
+        if lead is None or not self.exact(member):
             return why
         name = areas[member.area].name if member.area in areas else member.area
-        side = "less" if lead.observed < lead.expected else "more"
-        span = _span(lead.duration_s)
+        side, span = ("less" if lead.observed < lead.expected else "more"), _span(lead.duration_s)
         if not told:
             return f"{title}, {name}: {side} in the last {span} than is usual there; the count would give away that of an area beside it."
         return f"{title}, {name}: {self.text(lead, told=True)} in the last {span}, {side} than is usual there (about {one_digit(lead.expected):g})."
 
-    def _parent(self, code: str) -> str | None:
-        area = self._places.areas.get(code)
-        return area.parent if area is not None else None
+    def sentence_zh(self, member: Member, told: bool, title: str, areas: Mapping[str, Area]) -> str:
+        """The same in Chinese, of a member whose own names an exact count."""
+        lead = strongest(member.evidence)
+        assert lead is not None, "exact(member) holds"
+        name = areas[member.area].name if member.area in areas else member.area
+        side, span = ("少于" if lead.observed < lead.expected else "多于"), _span(lead.duration_s, chinese=True)
+        if not told:
+            return f"{name}“{title}”：近{span}{side}当地常态；数量不予显示，以免推知相邻区域的数量。"
+        least = self.rounded(lead.observed)
+        return f"{name}“{title}”：近{span}{least}至{least + self._floor - 1}件，{side}当地常态（约{one_digit(lead.expected):g}件）。"
 
     def step(self, step: Transition, titles: Mapping[str, str]) -> str:
         """A transition's sentence, without its count unless it begins with the name of a district or the city: which member it is from is not said."""
@@ -145,8 +156,9 @@ def one_digit(value: float) -> float:
     return float(f"{value:.0e}")
 
 
-def _span(seconds: int) -> str:
-    for unit_s, word in _SPANS:
+def _span(seconds: int, *, chinese: bool = False) -> str:
+    for unit_s, word, word_zh in _SPANS:
         if seconds >= unit_s and seconds % unit_s == 0:
-            return word if seconds == unit_s else f"{seconds // unit_s} {word}s"
-    return f"{seconds} seconds"
+            count = seconds // unit_s
+            return f"{count}{word_zh}" if chinese else word if count == 1 else f"{count} {word}s"
+    return f"{seconds}秒" if chinese else f"{seconds} seconds"

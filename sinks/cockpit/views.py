@@ -8,11 +8,11 @@ the same floor.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from sinks.cockpit.small import Key, SmallNumbers, lead_of, one_digit
-from streams.model import Alert, Area, Evidence, Member, Signal, Transition
+from streams.model import Alert, Area, Duty, Evidence, Member, Signal, Transition
 
 DISTRICT_LEVEL = 1
 MEMBERS_MAX = 50
@@ -43,15 +43,35 @@ class Places:
         return area is None or area.level > DISTRICT_LEVEL
 
 
+class Beside(NamedTuple):
+    """What the shell knows beside an alert's own words. ``sentence_zh``: a member's sentence in Chinese."""
+
+    sentence_zh: Callable[[Member], str]
+    clears_zh: Callable[[Alert], str]
+    playbook: Callable[[Alert], str]
+    links: Callable[[Alert], list[Json]]
+
+
+NOTHING_BESIDE = Beside(lambda _member: "", lambda _alert: "", lambda _alert: "", lambda _alert: [])
+
+
 class View:
     """Alerts and transitions as people may see them."""
 
     def __init__(
-        self, areas: Sequence[Area], signals: Sequence[Signal] = (), *, suppress_below: int = 5, complementary: bool = True
+        self,
+        areas: Sequence[Area],
+        signals: Sequence[Signal] = (),
+        *,
+        suppress_below: int = 5,
+        complementary: bool = True,
+        beside: Beside = NOTHING_BESIDE,
     ) -> None:
         """Signals that are not given are taken to be counts, and are called by their bare name."""
         self.places = Places(areas)
         self.suppress_below = suppress_below
+        self._beside = beside
+        self._titles_zh = {signal.name: signal.title_zh or signal.title for signal in signals}
         self._titles = {signal.name: signal.title for signal in signals}
         levels = frozenset(signal.name for signal in signals if signal.kind == "level")
         self._small = SmallNumbers(self.places, levels, suppress_below, complementary=complementary)
@@ -75,9 +95,15 @@ class View:
             "updated_s": alert.updated_s,
             "reason": alert.reason,
             "why": self._why(alert, told),
+            "why_zh": self._why_zh(alert, told),
             "clears": alert.clears,
+            "clears_zh": self._beside.clears_zh(alert),
             "owner": alert.owner,
             "label": alert.label,
+            "duty": self._duty(alert.duty) if alert.duty else None,
+            "dissent": list(alert.dissent),
+            "seen": list(alert.seen),
+            "muted_by": alert.muted_by,
             "members": len(alert.members),
             "lead": self._evidence(*lead, told) if lead else None,
             "config_version": alert.config_version,
@@ -91,6 +117,21 @@ class View:
             **self.summary(alert),
             "members": [self._member(member, told) for member in members[:MEMBERS_MAX]],
             "members_left_off": max(0, len(members) - MEMBERS_MAX),
+            "playbook": self._beside.playbook(alert) or None,
+            "steps_done": [{"step": done.step, "actor": done.actor, "at_s": done.at_s} for done in alert.steps],
+            "source_links": self._beside.links(alert),
+        }
+
+    def _duty(self, duty: Duty) -> Json:
+        level = self.places.areas[duty.area].level if duty.area in self.places.areas else 0
+        return {
+            "area": duty.area,
+            "area_path": self.places.path(duty.area),
+            "level": level,
+            "department": duty.department,
+            "since_s": duty.since_s,
+            "due_s": duty.due_s or None,
+            "escalated": duty.escalated,
         }
 
     def transition(self, step: Transition) -> Json:
@@ -112,6 +153,7 @@ class View:
             "recurrence_s": step.recurrence_s,
             "notify": step.notify,
             "actor": step.actor,
+            "what": step.what,
             "why": self._small.step(step, self._titles),
             "config_version": step.config_version,
         }
@@ -121,6 +163,16 @@ class View:
         lead = lead_of(alert)
         about = next((member for member in alert.members if member.why == alert.why), lead.member if lead else None)
         return self._sentence(about, alert.why, told) if about else alert.why
+
+    def _why_zh(self, alert: Alert, told: frozenset[Key]) -> str:
+        lead = lead_of(alert)
+        about = next((member for member in alert.members if member.why == alert.why), lead.member if lead else None)
+        if about is None:
+            return alert.why
+        if self._small.exact(about):
+            title = self._titles_zh.get(about.signal, about.signal)
+            return self._small.sentence_zh(about, (about.area, about.signal) in told, title, self.places.areas)
+        return self._beside.sentence_zh(about)
 
     def _sentence(self, member: Member, why: str, told: frozenset[Key]) -> str:
         title = self._titles.get(member.signal, member.signal)

@@ -153,7 +153,9 @@ def polygons(geometry: str) -> list[str]:
     coordinates = given.get("coordinates", [])
     shapes = {"Polygon": [coordinates], "MultiPolygon": coordinates}.get(given.get("type", ""), [])
     rings = (shape[0] for shape in shapes if shape and 4 <= len(shape[0]) <= POINTS_MAX)
-    return [" ".join(f"{lat:g},{lon:g}" if lat == int(lat) and lon == int(lon) else f"{lat:.6f},{lon:.6f}" for lon, lat, *_ in r) for r in rings]
+    return [
+        " ".join(f"{lat:g},{lon:g}" if lat == int(lat) and lon == int(lon) else f"{lat:.6f},{lon:.6f}" for lon, lat, *_ in r) for r in rings
+    ]
 
 
 def _identifier(alert_id: str, seq: int) -> str:

@@ -98,7 +98,9 @@ class Outbox:
         with self._mutex:
             if self._closed:
                 return {}
-            return {(hook, state): n for hook, state, n in self._db.execute("SELECT hook, state, count(*) FROM deliveries GROUP BY hook, state")}
+            return {
+                (hook, state): n for hook, state, n in self._db.execute("SELECT hook, state, count(*) FROM deliveries GROUP BY hook, state")
+            }
 
     def content(self) -> list[tuple[str, str, bytes]]:
         """All that is held, in an order of its own."""

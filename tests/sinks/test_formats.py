@@ -45,7 +45,10 @@ def test_geojson_is_of_the_standards_shape() -> None:
     assert [feature["id"] for feature in data["features"]] == ["a", "b"]
 
 
-@pytest.mark.parametrize("muted_by, state, silenced, inhibited", [("", "active", [], []), ("silence:s1", "suppressed", ["s1"], []), ("alert:x", "suppressed", [], ["x"])])
+@pytest.mark.parametrize(
+    "muted_by, state, silenced, inhibited",
+    [("", "active", [], []), ("silence:s1", "suppressed", ["s1"], []), ("alert:x", "suppressed", [], ["x"])],
+)
 def test_alertmanagers_form(muted_by: str, state: str, silenced: list[str], inhibited: list[str]) -> None:
     told = alertmanager.listed(summary(), "boston", "http://127.0.0.1/", muted_by)
     assert set(told) == {"labels", "annotations", "startsAt", "endsAt", "updatedAt", "generatorURL", "fingerprint", "receivers", "status"}

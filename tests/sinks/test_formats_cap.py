@@ -71,7 +71,9 @@ def test_latitude_comes_first_and_codes_name_their_list() -> None:
     assert polygons('{"type":"Point","coordinates":[1,2]}') == []
 
 
-@given(st.text(max_size=40), st.text(max_size=40), st.sampled_from(["open", "cleared", "provisional", "no_data"]), st.sampled_from(PURPOSES))
+@given(
+    st.text(max_size=40), st.text(max_size=40), st.sampled_from(["open", "cleared", "provisional", "no_data"]), st.sampled_from(PURPOSES)
+)
 def test_no_text_makes_a_message_that_is_none_or_public(title: str, why: str, state: str, purpose: str) -> None:
     given_alert = {**summary(), "why": why, "state": state, "area_path": [title]}
     data = message(given_alert, STEPS, (Signal(title or "x", title, purpose),), (Place("d1", (title,)),), SENDER)
