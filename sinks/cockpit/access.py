@@ -28,6 +28,7 @@ WHOLE = "*"
 SIGHTS_MAX = 256
 
 LEAST: Mapping[str, Role] = {
+    "seen": "operator",
     "acknowledge": "operator",
     "assign": "operator",
     "hand": "operator",

@@ -46,6 +46,9 @@ SECURITY_HEADERS = {
 }
 STATIC = {"page.js": "text/javascript", "page.css": "text/css", "icon.svg": "image/svg+xml"}
 
+PARAMETERS = frozenset({"state", "area", "limit", "last_event_id", "days", "by", "since_s"})
+"""What a refusal may name."""
+
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Code = Annotated[str, Query(min_length=1, max_length=64)]
 StateWord = Literal["provisional", "open", "no_data", "cleared", "withdrawn"]
@@ -192,7 +195,7 @@ async def _on_http(_request: Request, error: Exception) -> Response:
 async def _on_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # Only parameters that the API has are named: what else a request holds is not repeated.
-    names = sorted({str(each["loc"][-1]) for each in error.errors() if each["loc"][-1] in {"state", "area", "limit", "last_event_id"}})
+    names = sorted({str(each["loc"][-1]) for each in error.errors() if each["loc"][-1] in PARAMETERS})
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"not a value for: {', '.join(names)}; /api/openapi.json says what is" if names else "")
 
 

@@ -10,8 +10,10 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from sinks.cockpit.api import Health, create_app
+from sinks.cockpit.city import city_router
 from sinks.cockpit.commands import Given, NotTaken, Submit, commands_router
 from sinks.cockpit.feed import Feed
+from sinks.cockpit.shift import shift_router
 from sinks.cockpit.sign_in import audit_router, session_router
 from sinks.metrics import Metrics
 from streams.settings import City
@@ -33,18 +35,22 @@ def build_app(opened: Opened, access: Access, *, token: str, now_s: Callable[[],
     """``token`` is for records. ``ingest`` False serves the feed alone."""
     metrics = opened.engine.meter.metrics
     exposition = (lambda: _exposition(opened, access, metrics, now_s())) if metrics else None
-    app = cockpit_app(opened.engine.city, opened.feed, lambda: health(opened), exposition, access)
+    app = cockpit_app(opened.engine.city, opened.feed, lambda: health(opened), exposition, access, now_s)
     if ingest:
         app.include_router(ingest_router(opened.engine, token, now_s))
         take_commands(app, opened.feed, submit_to(opened, now_s))
     return app
 
 
-def cockpit_app(city: City, feed: Feed, health: Health, metrics: Callable[[], bytes] | None, access: Access) -> FastAPI:
+def cockpit_app(
+    city: City, feed: Feed, health: Health, metrics: Callable[[], bytes] | None, access: Access, now_s: Callable[[], int]
+) -> FastAPI:
     """What people read, once they have signed in. Requests that were made for another host are refused."""
     app = create_app(feed, city.areas, health, gate=access.keeper, metrics=metrics, title=f"Tocsin: {city.title}")
     app.include_router(session_router(access.keeper))
     app.include_router(audit_router(access.audit))
+    app.include_router(city_router(city, feed.view.places, now_s))
+    app.include_router(shift_router(feed, now_s))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*HOSTS, *access.names])
     return app
 

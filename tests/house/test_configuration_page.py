@@ -27,6 +27,10 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "sources: area": settings.AreaPaths,
     "sources: corrections": settings.Correction,
     "sources: readings": settings.Reading,
+    "duty": settings.DutyRules,
+    "duty: departments": settings.Department,
+    "duty: within": settings.Within,
+    "rosters": settings.Roster,
     "demo": loading.DemoFiles,
     "demo: route": settings.Route,
     "users": users.User,
@@ -89,7 +93,14 @@ def test_every_struct_of_the_settings_is_on_the_page():
         for cls in vars(settings).values()
         if isinstance(cls, type) and issubclass(cls, msgspec.Struct) and cls.__module__ == settings.__name__
     }
-    results = {settings.City, settings.Demo, settings.KnownEvent, settings.Planned}  # what the sections become
+    results = {
+        settings.City,
+        settings.Demo,
+        settings.KnownEvent,
+        settings.Planned,
+        settings.Playbook,
+        settings.PlaybookStep,
+    }  # what the sections become
     assert read - results <= set(SECTIONS.values())
 
 

@@ -34,6 +34,7 @@ from streams.shells.kafka.settings import Deployment
 from streams.shells.keys import key_id, load_key
 from streams.shells.meter import Meter
 from streams.shells.serve import Server, check_host
+from streams.shells.words import beside
 
 log = structlog.get_logger()
 
@@ -63,13 +64,13 @@ class Cockpit:
     def __init__(self, city: City, topic: AlertsTopic, metrics: Metrics, access: Access) -> None:
         self.city, self.topic, self.metrics, self.access = city, topic, metrics, access
         self.meter = Meter(metrics)
-        view = View(city.areas, city.signals, suppress_below=city.suppress_below)
+        view = View(city.areas, city.signals, suppress_below=city.suppress_below, beside=beside(city))
         self.feed = Feed(view, history=topic.history, ahead_s=AHEAD_S)
         self.feed.follow(topic.first - 1)
 
     def app(self, submit: CommandsTopic) -> FastAPI:
         """The web application."""
-        app = cockpit_app(self.city, self.feed, self.health, self.exposition, self.access)
+        app = cockpit_app(self.city, self.feed, self.health, self.exposition, self.access, _now_s)
         take_commands(app, self.feed, submit)
         return app
 
