@@ -123,10 +123,11 @@ class Sight:
         if shown is None:
             if alert is not None or not self.sees(step.area):
                 return None
-            return msgspec.structs.replace(step, signals=(), why=step.why if self._is_about(step) else "")
+            why = step.why if self._is_about(step) else ""
+            return msgspec.structs.replace(step, signals=(), why=why, what=self._what(step))
         assert alert is not None
         now = alert.seq == step.seq
-        if shown is alert and now and self.sees(step.area):
+        if shown is alert and now and self.sees(step.area) and self._what(step) == step.what:
             return step
         kept = step.why in {member.why for member in shown.members} or self._is_about(step)
         return msgspec.structs.replace(
@@ -134,7 +135,13 @@ class Sight:
             area=step.area if self.names(step.area) else shown.area,
             signals=tuple(name for name in step.signals if name in shown.signals),
             why=step.why if kept else shown.why if now else "",
+            what=self._what(step),
         )
+
+    def _what(self, step: Transition) -> str:
+        """To where an alert was handed or has gone up, "area/department", where that area may be named."""
+        area, slash, _ = step.what.partition("/")
+        return step.what if not slash or self.names(area) else ""
 
     def _is_about(self, step: Transition) -> bool:
         """Whether the sentence that says why is about the step's own area, by its name, and that is one that shows."""

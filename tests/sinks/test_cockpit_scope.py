@@ -23,7 +23,7 @@ from sinks.cockpit.access import Caller, Sight
 from sinks.cockpit.feed import Feed
 from sinks.cockpit.users import digest
 from sinks.cockpit.views import View
-from streams.model import Alert, Area, Command, Outcome, Signal
+from streams.model import Alert, Area, Command, Duty, Outcome, Signal
 from tests.sinks.signing import Cockpit, bearer
 
 replace = msgspec.structs.replace
@@ -69,7 +69,8 @@ class Town:
         known = self.alerts.get(name)
         made = placed(self.rng, name, known.seq + 1 if known else 0, places, state=self.rng.choice(("open", "open", "open", "cleared")))
         self.position += 1
-        steps = ((self.position, transition(made)),) if self.rng.random() < 0.7 else ()
+        went = replace(transition(made), what=f"{self.rng.choice(places)}/water")
+        steps = ((self.position, went),) if self.rng.random() < 0.7 else ()
         other = Command(f"{MARK}-{self.position}", 1, f"{MARK}-anna", "resolve", "{}")
         own = Command(f"c-{self.position}", 1, "north", "resolve", "{}")
         outcome = Outcome(self.rng.choice((other, own)), self.rng.choice(("", "unknown_alert")))
@@ -90,6 +91,14 @@ class Town:
             ("GET", "/api/areas.geojson", {}),
             ("GET", f"/api/commands/{name}", {}),
             ("POST", "/api/commands", {"json": command(rng, name, area)}),
+            ("GET", f"/api/alerts/{name}/transitions", {}),
+            ("GET", "/api/transitions", {"params": {"since_s": 0}}),
+            ("GET", "/api/silences", {}),
+            ("POST", "/api/silences/preview", {"json": {"area": area}}),
+            ("GET", f"/api/cap/{name}.xml", {}),
+            ("GET", "/api/alerts.geojson", {}),
+            ("GET", "/api/events", {"params": {"after": rng.randrange(self.position + 1)}}),
+            ("GET", "/api/v2/alerts", {}),
             ("GET", "/api/audit", {"params": {"limit": 5}}),
             ("GET", "/api/session", {}),
             ("GET", "/metrics", {}),
@@ -121,6 +130,7 @@ def placed(rng: random.Random, name: str, seq: int, places: tuple[str, ...], **c
         members=tuple(members),
         signals=tuple(sorted({member.signal for member in members})),
         why=lead.why,
+        duty=Duty(rng.choice([*places, "city"]), "water", 1, 2),
         **changes,
     )
 
