@@ -98,10 +98,10 @@ def read_document(path: Path, problems: Problems, *, begin: str = "city: name") 
     except UnicodeDecodeError as error:
         problems.add(document.file, 1, f"byte {error.start} is not UTF-8; save the file as UTF-8")
         return document
-    return parse_document(text, document)
+    return parse_document(text, document, begin=begin)
 
 
-def parse_document(text: str, document: Document) -> Document:
+def parse_document(text: str, document: Document, *, begin: str = "city: name") -> Document:
     """The same of a text that has been read: fills ``document``."""
     problems = document.problems
     tree = _parsed(text, document)
