@@ -92,10 +92,6 @@ class Archive(Protocol):
         """Records by hour, source and reason; reason ``accepted`` for those that were counted."""
         ...
 
-    def steps(self, alert_id: str) -> Sequence[tuple[int, int]]:
-        """(number, time) of an alert's transitions, in order."""
-        ...
-
     def handled(self, since_s: int, until_s: int) -> Sequence[Handled]:
         """Alerts that were first raised in the span, by the time they were."""
         ...

@@ -84,12 +84,6 @@ class TablesArchive:
         )
         return [Amount(int(row["at_s"]), row["source"], row["reason"], int(row["n"])) for row in rows]
 
-    def steps(self, alert_id: str) -> Sequence[tuple[int, int]]:
-        rows = self._query(
-            f"SELECT seq, {_at('at')} AS at_s FROM v_transitions WHERE alert_id = {quoted(alert_id)} ORDER BY seq LIMIT {ROWS_MAX}"
-        )
-        return [(int(row["seq"]), int(row["at_s"])) for row in rows]
-
     def handled(self, since_s: int, until_s: int) -> Sequence[Handled]:
         rows = self._query(
             "SELECT alert_id, area, signals, raised_s, acknowledged_s, resolved_s, label, hands FROM v_handled"

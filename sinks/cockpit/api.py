@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sinks.cockpit import scoped
 from sinks.cockpit.access import Gate, Who
 from sinks.cockpit.atlas import Atlas
+from sinks.cockpit.description import describe_problems
 from sinks.cockpit.feed import Feed
 from sinks.cockpit.guard import Guard
 from sinks.cockpit.problems import problem
@@ -76,6 +77,7 @@ def create_app(
     _add_stream(app, feed, gate, keep_alive_s)
     _add_health(app, feed, health, metrics)
     _add_page(app)
+    describe_problems(app)
     return app
 
 

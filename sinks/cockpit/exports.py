@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, NamedTuple
 
@@ -22,20 +22,16 @@ from streams.model import Alert, Signal, Transition
 
 EVENTS_MAX = 500
 
-Steps = Callable[[str], Awaitable[Sequence[cap.Step]]]
-"""The steps of an alert; raises ``HTTPException`` 503 while nobody can say."""
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class Outward(NamedTuple):
-    """How the city speaks to other systems. ``titles_zh``: signal to its Chinese title. ``history``: transitions behind a position."""
+    """How the city speaks to other systems. ``history``: transitions behind a position. ``exercise``: nothing of it is real now."""
 
     city: str
     title: str
     signals: Sequence[Signal]
-    steps: Steps
     history: History | None = None
-    titles_zh: Callable[[str], str] = lambda _signal: ""
     exercise: bool = False
     url: str = ""
 
@@ -46,7 +42,7 @@ class Outward(NamedTuple):
 
 
 def exports_router(feed: Feed, outward: Outward) -> APIRouter:
-    """The endpoints, to be mounted beside the cockpit's. Add it before them: ``/api/alerts.geojson`` is no alert's id."""
+    """The endpoints, to be mounted beside the cockpit's."""
     router = APIRouter(tags=["exports"], dependencies=[Depends(when_loaded(feed))])
     geometries = {code: area.geometry for code, area in feed.view.places.areas.items()}
     by_name = {signal.name: signal for signal in outward.signals}
@@ -63,11 +59,15 @@ def exports_router(feed: Feed, outward: Outward) -> APIRouter:
         if known is None or told is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "no open or lately finished alert has this id")
         await who.saw("export", known.id, told.area)
-        steps = {step.seq: step for step in await outward.steps(alert_id) if step.seq <= known.seq}
+        steps = {step.seq: cap.Step(step.seq, step.at_s) for step in feed.steps_of(alert_id)[0] if step.seq <= known.seq}
         steps.setdefault(known.seq, cap.Step(known.seq, known.updated_s))
-        signals = [_signal(by_name.get(name), name, outward.titles_zh) for name in told.signals]
+        signals = [_signal(by_name.get(name), name) for name in told.signals]
         areas = dict.fromkeys([told.area, *(member.area for member in told.members)])
-        places = [cap.Place(code, feed.view.places.path(code), geometries.get(code, "")) for code in areas if who.sight.names(code)]
+        places = [
+            cap.Place(code, feed.view.places.path(code), geometries.get(code, "") if who.may_see(code) else "")
+            for code in areas
+            if who.sight.names(code)
+        ]
         summary = feed.view.summary(told)
         text = await run_in_threadpool(cap.message, summary, list(steps.values()), signals, places, outward.sender)
         return Response(text, media_type=cap.MEDIA_TYPE, headers={"Cache-Control": "no-store"})
@@ -103,6 +103,5 @@ def exports_router(feed: Feed, outward: Outward) -> APIRouter:
     return router
 
 
-def _signal(signal: Signal | None, name: str, titles_zh: Callable[[str], str]) -> cap.Signal:
-    title_zh = str(getattr(signal, "title_zh", "") or titles_zh(name))
-    return cap.Signal(signal.title if signal else name, title_zh, signal.purpose if signal else "")
+def _signal(signal: Signal | None, name: str) -> cap.Signal:
+    return cap.Signal(signal.title, signal.title_zh, signal.purpose) if signal else cap.Signal(name, "", "")

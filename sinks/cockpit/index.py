@@ -78,7 +78,7 @@ def bias_rows(places: Places, reports: Sequence[Yearly], alerts: Sequence[Yearly
     for each in alerts:
         for code in places.lineage(each.area):
             raised[each.year, code] += each.reports
-    rows = []
+    rows: list[dict[str, Any]] = []
     for each in reports:
         area = places.areas.get(each.area)
         if area is None or area.level > STREET_LEVEL or not sees(each.area):

@@ -115,6 +115,10 @@ class SmallNumbers:
         least = self.rounded(lead.observed)
         return f"{name}“{title}”：近{span}{least}至{least + self._floor - 1}件，{side}当地常态（约{one_digit(lead.expected):g}件）。"
 
+    def _parent(self, code: str) -> str | None:
+        area = self._places.areas.get(code)
+        return area.parent if area is not None else None
+
     def step(self, step: Transition, titles: Mapping[str, str]) -> str:
         """A transition's sentence, without its count unless it begins with the name of a district or the city: which member it is from is not said."""
         area = self._places.areas.get(step.area)

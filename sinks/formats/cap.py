@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-from xml.etree import ElementTree as Tree
+from xml.etree import ElementTree as ET
 
 import orjson
 
@@ -74,7 +74,7 @@ def message(alert: Mapping[str, Any], steps: Sequence[Step], signals: Sequence[S
     if not steps or not _WORD.fullmatch(sender.id):
         raise ValueError("a CAP message needs a step, and a sender without spaces, commas, < and &")
     *before, last = sorted(steps)
-    root = Tree.Element("alert", {"xmlns": NAMESPACE})
+    root = ET.Element("alert", {"xmlns": NAMESPACE})
     ended = alert["state"] in ENDED
     _add(root, "identifier", _identifier(alert["id"], last.seq))
     _add(root, "sender", sender.id)
@@ -88,7 +88,7 @@ def message(alert: Mapping[str, Any], steps: Sequence[Step], signals: Sequence[S
         _add(root, "references", " ".join(references))
     for language in ("en", "zh-CN"):
         _info(root, language, alert, signals, places, sender)
-    return bytes(Tree.tostring(root, encoding="utf-8", xml_declaration=True))
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def timestamp(at_s: int) -> str:
@@ -101,9 +101,9 @@ def timestamp(at_s: int) -> str:
 
 
 def _info(
-    root: Tree.Element, language: str, alert: Mapping[str, Any], signals: Sequence[Signal], places: Sequence[Place], sender: Sender
+    root: ET.Element, language: str, alert: Mapping[str, Any], signals: Sequence[Signal], places: Sequence[Place], sender: Sender
 ) -> None:
-    info = Tree.SubElement(root, "info")
+    info = ET.SubElement(root, "info")
     chinese, ended = language == "zh-CN", alert["state"] in ENDED
     titles = "、".join(s.title_zh or s.title for s in signals) if chinese else ", ".join(s.title for s in signals)
     path = [str(name) for name in alert["area_path"]]
@@ -126,19 +126,19 @@ def _info(
         _add(info, "headline", f"{band}: {titles}, {' / '.join(path)}")
         _add(info, "description", str(alert["why"]) or f"{titles}: not as usual.")
     for name, value in (("TocsinBand", band), ("TocsinRisk", f"{float(alert['risk']):.0f}"), ("TocsinReason", str(alert["reason"]))):
-        pair = Tree.SubElement(info, "parameter")
+        pair = ET.SubElement(info, "parameter")
         _add(pair, "valueName", name)
         _add(pair, "value", value)
     for place in places[:AREAS_MAX]:
         _area(info, place)
 
 
-def _area(info: Tree.Element, place: Place) -> None:
-    area = Tree.SubElement(info, "area")
+def _area(info: ET.Element, place: Place) -> None:
+    area = ET.SubElement(info, "area")
     _add(area, "areaDesc", " / ".join(place.path) or place.code)
     for polygon in polygons(place.geometry):
         _add(area, "polygon", polygon)
-    code = Tree.SubElement(area, "geocode")
+    code = ET.SubElement(area, "geocode")
     _add(code, "valueName", "GB/T 2260" if _CHINESE_CODE.fullmatch(place.code) else "AreaCode")
     _add(code, "value", place.code)
 
@@ -162,5 +162,5 @@ def _identifier(alert_id: str, seq: int) -> str:
     return f"{alert_id}.{seq}"
 
 
-def _add(parent: Tree.Element, name: str, text: str) -> None:
-    Tree.SubElement(parent, name).text = _NOT_XML.sub("", text)
+def _add(parent: ET.Element, name: str, text: str) -> None:
+    ET.SubElement(parent, name).text = _NOT_XML.sub("", text)

@@ -35,9 +35,13 @@ class Delivery(NamedTuple):
 
 
 class Outbox:
-    """Open or create the file. Transitions up to the position it begun at are old: they are never put in."""
+    """Open or create the file. Transitions up to the position it begun at are old: they are never put in.
 
-    def __init__(self, path: Path, *, waiting_max: int = WAITING_MAX, kept_max: int = KEPT_MAX) -> None:
+    ``waits``: before it has been told where to begin, nothing is put in.
+    """
+
+    def __init__(self, path: Path, *, waiting_max: int = WAITING_MAX, kept_max: int = KEPT_MAX, waits: bool = False) -> None:
+        self._waits = waits
         self._mutex = threading.Lock()
         self._waiting_max, self._kept_max = waiting_max, kept_max
         self._closed = False
@@ -62,6 +66,8 @@ class Outbox:
         """
         with self._mutex:
             self._check()
+            if self.begun is None and self._waits:
+                return 0
             after = self.begun if self.begun is not None else -(2**62)
             rows = [(d.hook, d.key, d.position, d.body, now_s, now_s) for d in deliveries if d.position > after]
             try:

@@ -132,7 +132,7 @@ def up(  # noqa: PLR0913 - one parameter a flag
     from streams.shells.telemetry import set_up
 
     doors = Doors(users, check_host(host, users_file(state, users)), public_name)
-    if embedded == bool(kafka or deployment):
+    if embedded == bool(kafka or (deployment and not embedded)):
         raise UsageError("up: say where the journals are: --embedded, or --kafka HOST:PORT (or --deployment FILE)")
     loaded = city_of_name(city)
     if not embedded:
@@ -144,7 +144,7 @@ def up(  # noqa: PLR0913 - one parameter a flag
         raise typer.Exit(cli_kafka.up(loaded, what))
     followed = [_followed(pair, sorted(loaded.sources)) for pair in follow or []]
     set_up()
-    raise typer.Exit(shell.run(loaded, shell.Options(state, port, followed, out, not no_clickhouse, checkpoint_every, doors)))
+    raise typer.Exit(shell.run(loaded, shell.Options(state, port, followed, out, not no_clickhouse, checkpoint_every, doors, deployment)))
 
 
 @app.command(epilog="Example: tocsin backtest --counts complaints.csv --out run/ --budget 0.5")

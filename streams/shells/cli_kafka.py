@@ -13,7 +13,10 @@ from streams.shells.flags import CityName, HostFlag, Json, PublicName, UsersFlag
 
 Broker = Annotated[str, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap address; wins over file and environment.")]
 DeploymentFile = Annotated[
-    Path | None, typer.Option("--deployment", help="YAML file with the sections kafka and clickhouse; else TOCSIN_DEPLOYMENT names it.")
+    Path | None,
+    typer.Option(
+        "--deployment", help="YAML file with the sections kafka, clickhouse, webhooks, alertmanager; else TOCSIN_DEPLOYMENT names it."
+    ),
 ]
 Instance = Annotated[str, typer.Option(help="Name of this one among its like; the same again after a restart.")]
 MetricsPort = Annotated[int, typer.Option(min=0, max=65535, help="Serve /metrics on 127.0.0.1 at this port; 0: not at all.")]
@@ -142,7 +145,11 @@ def cockpit(  # noqa: PLR0913 - one parameter a flag
 
     _set_up()
     raise typer.Exit(
-        shell.run(city_of_name(city), _deployment(deployment, kafka), shell.Options(state, port, Doors(users, host, public_name, instance)))
+        shell.run(
+            city_of_name(city),
+            _deployment(deployment, kafka),
+            shell.Options(state, port, Doors(users, host, public_name, instance), deployment),
+        )
     )
 
 

@@ -12,6 +12,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from sinks.cockpit.api import Health, create_app
 from sinks.cockpit.city import city_router
 from sinks.cockpit.commands import Given, NotTaken, Submit, commands_router
+from sinks.cockpit.deliveries import Deliveries
 from sinks.cockpit.feed import Feed
 from sinks.cockpit.shift import shift_router
 from sinks.cockpit.sign_in import audit_router, session_router
@@ -22,6 +23,7 @@ from streams.shells.commands import command_of, rules
 from streams.shells.http import ingest_router
 from streams.shells.meter import Meter
 from streams.shells.opening import Opened
+from streams.shells.outward import Behind, add_outward, archive_of
 
 HOSTS = ("127.0.0.1", "localhost")
 """Names this process is asked for by; another one is a web page that had its own name resolved to this address (DNS rebinding)."""
@@ -31,11 +33,21 @@ COMMANDS_BEHIND_MAX = 100_000
 """Journal records that may wait before commands are put off."""
 
 
-def build_app(opened: Opened, access: Access, *, token: str, now_s: Callable[[], int], ingest: bool = True) -> FastAPI:
-    """``token`` is for records. ``ingest`` False serves the feed alone."""
+def build_app(
+    opened: Opened,
+    access: Access,
+    *,
+    token: str,
+    now_s: Callable[[], int],
+    ingest: bool = True,
+    deliveries: Deliveries | None = None,
+) -> FastAPI:
+    """``token`` is for records. ``ingest`` False serves the feed alone, of a past that is played."""
     metrics = opened.engine.meter.metrics
     exposition = (lambda: _exposition(opened, access, metrics, now_s())) if metrics else None
     app = cockpit_app(opened.engine.city, opened.feed, lambda: health(opened), exposition, access, now_s)
+    behind = Behind(archive_of(opened.sinks), opened.history, deliveries, exercise=not ingest)
+    add_outward(app, opened.engine.city, opened.feed, now_s, behind)
     if ingest:
         app.include_router(ingest_router(opened.engine, token, now_s))
         take_commands(app, opened.feed, submit_to(opened, now_s))

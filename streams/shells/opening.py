@@ -41,7 +41,7 @@ class Opened:
         self.store = Store(folder, identity=identity, durability=durability)
         try:
             view = View(city.areas, city.signals, suppress_below=city.suppress_below, beside=beside(city))
-            self.feed = Feed(view, history=self._history)
+            self.feed = Feed(view, history=self.history)
             self.sinks: tuple[Sink, ...] = (self.feed, *sinks)
             self.engine = Engine(city, self.store, key, self.sinks, Meter(metrics))
             self.engine.recover(now_s)
@@ -66,7 +66,7 @@ class Opened:
         finally:
             self.store.close()
 
-    def _history(self, after_id: int, limit: int) -> list[tuple[int, Transition]] | None:
+    def history(self, after_id: int, limit: int) -> list[tuple[int, Transition]] | None:
         """Transitions behind a feed id; None when they are not kept that far back."""
         if not self.store.reaches("alerts", after_id):
             return None

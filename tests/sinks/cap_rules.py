@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from xml.etree import ElementTree as Tree
+from xml.etree import ElementTree as ET
 
 NS = "{urn:oasis:names:tc:emergency:cap:1.2}"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[-+]\d\d:\d\d")
@@ -41,13 +41,13 @@ TIMES = {"sent", "effective", "onset", "expires"}
 
 def faults(data: bytes) -> list[str]:
     """What is wrong with a message; nothing when it is right."""
-    root = Tree.fromstring(data)
+    root = ET.fromstring(data)
     if root.tag != f"{NS}alert":
         return [f"the root is {root.tag}"]
     return [*_walk(root), *_whole(root)]
 
 
-def _walk(element: Tree.Element) -> Iterator[str]:
+def _walk(element: ET.Element) -> Iterator[str]:
     name = element.tag.removeprefix(NS)
     order = ORDER.get(name)
     if order is None:
@@ -85,7 +85,7 @@ def _text(name: str, text: str) -> Iterator[str]:
             yield f"a polygon is none: {text[:60]}"
 
 
-def _whole(root: Tree.Element) -> Iterator[str]:
+def _whole(root: ET.Element) -> Iterator[str]:
     said = {child.tag.removeprefix(NS): child.text or "" for child in root}
     if said.get("scope") == "Restricted" and not said.get("restriction"):
         yield "Restricted without a restriction"

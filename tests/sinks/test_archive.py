@@ -50,7 +50,6 @@ def asked(archive: Archive) -> dict[str, object]:
         "amounts": archive.amounts(*span),
         "handled": [each._replace(hands=()) for each in archive.handled(*span)],
         "hands": [len(each.hands) for each in archive.handled(*span)],
-        "steps": archive.steps("h"),
         "yearly": archive.yearly(),
         "alerts_yearly": archive.alerts_yearly(),
     }

@@ -63,10 +63,6 @@ class Told:
             Amount(START_S + 3600, "hotline", "late", 4),
         ]
 
-    def steps(self, alert_id: str) -> Sequence[tuple[int, int]]:
-        self._ask("steps", alert_id)
-        return [(0, START_S)]
-
     def handled(self, since_s: int, until_s: int) -> Sequence[Handled]:
         self._ask("handled", since_s, until_s)
         return [

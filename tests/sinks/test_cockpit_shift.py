@@ -52,7 +52,7 @@ def feed_of(*silences: Silence, steps: Iterable[Transition] = ()) -> Feed:
 
 
 def ask(feed: Feed, path: str, *scope: str, **options: Any) -> httpx.Response:
-    app = create_app(feed, AREAS, lambda: {}, gate=Open(caller(scope) if scope else None))
+    app = create_app(feed, AREAS, dict, gate=Open(caller(scope) if scope else None))
     app.include_router(shift_router(feed, lambda: NOW_S))
     app.include_router(city_router(CITY, feed.view.places, lambda: NOW_S))
 
