@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from importlib.resources import files
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -21,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sinks.cockpit.atlas import Atlas
 from sinks.cockpit.board import Held
 from sinks.cockpit.feed import Feed
+from sinks.cockpit.page import add_page
 from sinks.cockpit.stream import KEEP_ALIVE_S, EventStream
 from streams.model import Area
 
@@ -40,7 +40,6 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-STATIC = {"page.js": "text/javascript", "page.css": "text/css", "icon.svg": "image/svg+xml"}
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Code = Annotated[str, Query(min_length=1, max_length=64)]
@@ -66,7 +65,7 @@ def create_app(
     _add_areas(app, feed, Atlas(feed.view.places, areas))
     _add_stream(app, feed, keep_alive_s)
     _add_health(app, feed, health, metrics)
-    _add_page(app)
+    add_page(app)
     return app
 
 
@@ -151,23 +150,6 @@ def _add_health(app: FastAPI, feed: Feed, health: Health, metrics: Callable[[], 
         @app.get("/metrics", tags=["health"], summary="OpenMetrics")
         def openmetrics() -> Response:
             return Response(metrics(), media_type=OPENMETRICS, headers={"Cache-Control": "no-store"})
-
-
-def _add_page(app: FastAPI) -> None:
-    folder = files("sinks.cockpit") / "static"
-    texts = {name: (folder / name).read_bytes() for name in STATIC}
-    page = (folder / "page.html").read_bytes()
-    fresh = {"Cache-Control": "no-cache"}
-
-    @app.get("/", include_in_schema=False)
-    async def index() -> Response:
-        return Response(page, media_type="text/html; charset=utf-8", headers=fresh)
-
-    @app.get("/static/{name}", include_in_schema=False)
-    async def static(name: str) -> Response:
-        if name not in texts:
-            raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such file")
-        return Response(texts[name], media_type=f"{STATIC[name]}; charset=utf-8", headers=fresh)
 
 
 def _json(body: Any, status: int = HTTPStatus.OK, *, media_type: str = "application/json") -> Response:
