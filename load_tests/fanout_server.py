@@ -10,7 +10,7 @@ import sys
 import time
 
 from sinks.base import Batch
-from sinks.checks import AREAS, SIGNALS, alert, transition
+from sinks.checks import AREAS, SIGNALS, Open, alert, transition
 from sinks.cockpit.api import create_app
 from sinks.cockpit.feed import Feed
 from sinks.cockpit.views import View
@@ -24,7 +24,7 @@ def serve(events: int, every_s: float, warm_s: float) -> None:
     """``events`` after ``warm_s``, ``every_s`` apart; ends when its input does."""
     feed = Feed(View(AREAS, SIGNALS))
     feed.load([], 0)
-    server = Server(create_app(feed, AREAS, lambda: {"fed": True}), 0)
+    server = Server(create_app(feed, AREAS, lambda: {"fed": True}, gate=Open()), 0)
     server._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)  # noqa: SLF001 - accepted sockets have it from this one
     _say(server.url)
     time.sleep(warm_s)

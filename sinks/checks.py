@@ -14,7 +14,8 @@ A sink
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ import msgspec
 import numpy as np
 
 from sinks.base import Batch, Sink, SinkError
+from sinks.cockpit.access import WHOLE, Caller, Role, Sight
+from sinks.cockpit.views import Places
 from streams.columns import Cells, pack
 from streams.model import Alert, Area, Command, Counts, Evidence, Member, Quality, Rejected, Scores, Signal, Span, State, Transition
 
@@ -38,6 +41,36 @@ AREAS = (
 )
 SIGNALS = (Signal("noise", "Noise", "noise"), Signal("water_level", "Water level", "floods", kind="level"))
 """The city that the sample batches are about."""
+
+
+class Unaudited:
+    """Writes nothing down, but remembers the last entries."""
+
+    def __init__(self) -> None:
+        self.entries: deque[tuple[str, str, str, str]] = deque(maxlen=1000)
+
+    def did(self, actor: str, role: str, action: str, subject: str = "", area: str = "") -> None:  # noqa: ARG002 - as Audit says
+        self.entries.append((actor, action, subject, area))
+
+    saw = did
+
+
+def caller(scope: Sequence[str] = (WHOLE,), *, role: Role = "admin", actor: str = "test", areas: Sequence[Area] = AREAS) -> Caller:
+    """Somebody who asks; the whole city and everything, unless said otherwise."""
+    return Caller(actor, role, Sight(Places(areas), tuple(scope)), Unaudited())
+
+
+class Open:
+    """A gate that lets everybody in as the same caller: for tests and benchmarks of what lies behind it."""
+
+    def __init__(self, known: Caller | None = None) -> None:
+        self.known = known or caller()
+
+    def enter(self, method: str, headers: Mapping[str, str]) -> Caller:  # noqa: ARG002 - as Gate says
+        return self.known
+
+    def holds(self, caller: Caller) -> bool:  # noqa: ARG002 - as Gate says
+        return True
 
 
 @dataclass(frozen=True)

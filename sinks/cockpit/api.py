@@ -1,5 +1,6 @@
 """The web application: the page, alerts, areas, the stream, health and metrics. Reads only; nothing of a request is echoed.
 
+Behind the guard; each endpoint tells its caller of the areas of their scope only.
 While the feed is still being loaded, what hangs on it is refused: half a list would pass for the whole.
 """
 
@@ -17,12 +18,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sinks.cockpit import scoped
+from sinks.cockpit.access import Gate, Who
 from sinks.cockpit.atlas import Atlas
-from sinks.cockpit.board import Held
 from sinks.cockpit.feed import Feed
+from sinks.cockpit.guard import Guard
 from sinks.cockpit.page import add_page
+from sinks.cockpit.problems import problem
 from sinks.cockpit.stream import KEEP_ALIVE_S, EventStream
-from streams.model import Area
+from streams.model import Alert, Area
 
 Health = Callable[[], Mapping[str, bool | int | str]]
 """What ``/ready`` tells, by name. A truth value is a condition ("recovered", "sinks_writing"): ready when all hold. Numbers and words
@@ -51,19 +55,21 @@ def create_app(
     areas: Sequence[Area],
     health: Health,
     *,
+    gate: Gate,
     metrics: Callable[[], bytes] | None = None,
     title: str = "Tocsin",
     keep_alive_s: float = KEEP_ALIVE_S,
 ) -> FastAPI:
-    """The application. ``metrics`` gives the OpenMetrics text of ``/metrics``; further routers may be added to what is returned."""
+    """The application. ``gate`` tells who asks; ``metrics`` gives the OpenMetrics text of ``/metrics``; further routers may be added to what is returned."""
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app.add_middleware(Guard, gate=gate)
     app.add_middleware(SecurityHeaders)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Exception, _on_error)
     _add_alerts(app, feed)
     _add_areas(app, feed, Atlas(feed.view.places, areas))
-    _add_stream(app, feed, keep_alive_s)
+    _add_stream(app, feed, gate, keep_alive_s)
     _add_health(app, feed, health, metrics)
     add_page(app)
     return app
@@ -75,23 +81,26 @@ def _add_alerts(app: FastAPI, feed: Feed) -> None:
     loaded = [Depends(when_loaded(feed))]
 
     @app.get("/api/alerts", dependencies=loaded, tags=["alerts"], summary="Open alerts, the worst first; or those of one state")
-    async def alerts(state: StateWord | None = None, area: Code | None = None, limit: Limit = 200) -> Response:
-        if area is not None and area not in places.areas:
+    async def alerts(who: Who, state: StateWord | None = None, area: Code | None = None, limit: Limit = 200) -> Response:
+        if area is not None and (area not in places.areas or not who.sight.names(area)):
             raise HTTPException(HTTPStatus.NOT_FOUND, "this city has no such area")
         held = feed.finished_alerts() if state in {"cleared", "withdrawn"} else feed.open_alerts()
-        found = [each for each in held if state in {None, each.alert.state} and (area is None or _lies_in(each, area))]
-        body = {"alerts": [orjson.Fragment(each.summary) for each in found[:limit]], "found": len(found), "last_event_id": feed.last_id}
-        return _json(body)
+        found = [(each, shown) for each in held if state in {None, each.alert.state} and (shown := who.sight.narrow(each.alert))]
+        found = [(each, shown) for each, shown in found if area is None or _lies_in(shown, area)]
+        listed = [orjson.Fragment(scoped.summary(feed.view, each, shown, who.sight)) for each, shown in found[:limit]]
+        return _json({"alerts": listed, "found": len(found), "last_event_id": feed.last_id})
 
     @app.get("/api/alerts/{alert_id}", dependencies=loaded, tags=["alerts"], summary="One alert with its members and their evidence")
-    async def alert(alert_id: str) -> Response:
+    async def alert(who: Who, alert_id: str) -> Response:
         known = feed.alert(alert_id)
-        if known is None:
+        shown = who.sight.narrow(known) if known is not None else None
+        if known is None or shown is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "no open or lately finished alert has this id")
-        return _json(feed.view.detail(known))
+        await who.saw("alert", known.id, shown.area)
+        return _json(scoped.detail(feed.view, known, shown, who.sight))
 
-    def _lies_in(held: Held, area: str) -> bool:
-        codes = {held.alert.area, *(member.area for member in held.alert.members)}
+    def _lies_in(alert: Alert, area: str) -> bool:
+        codes = {alert.area, *(member.area for member in alert.members)}
         return any(area in places.lineage(code) for code in codes)
 
 
@@ -109,28 +118,28 @@ def _add_areas(app: FastAPI, feed: Feed, atlas: Atlas) -> None:
     loaded = [Depends(when_loaded(feed))]
 
     @app.get("/api/areas", dependencies=loaded, tags=["areas"], summary="The area tree with the worst open alert of each subtree")
-    async def tree() -> Response:
-        return _json({"areas": atlas.rows(held.alert for held in feed.open_alerts())})
+    async def tree(who: Who) -> Response:
+        return _json({"areas": atlas.rows((held.alert for held in feed.open_alerts()), who.sight)})
 
     @app.get("/api/areas.geojson", dependencies=loaded, tags=["areas"], summary="The same as GeoJSON (RFC 7946)")
-    async def geojson() -> Response:
-        return _json(atlas.geojson(held.alert for held in feed.open_alerts()), media_type="application/geo+json")
+    async def geojson(who: Who) -> Response:
+        return _json(atlas.geojson((held.alert for held in feed.open_alerts()), who.sight), media_type="application/geo+json")
 
 
-def _add_stream(app: FastAPI, feed: Feed, keep_alive_s: float) -> None:
+def _add_stream(app: FastAPI, feed: Feed, gate: Gate, keep_alive_s: float) -> None:
     @app.get(
         "/api/stream",
         dependencies=[Depends(when_loaded(feed))],
         tags=["alerts"],
         summary="Server-sent events: snapshot, transition, update, outcome, reset",
     )
-    async def stream(request: Request, last_event_id: Annotated[str | None, Query(max_length=64)] = None) -> Response:
+    async def stream(who: Who, request: Request, last_event_id: Annotated[str | None, Query(max_length=64)] = None) -> Response:
         if feed.closed:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the feed is closing")
-        opening = feed.subscribe(request.headers.get("last-event-id", last_event_id) or None)
+        opening = feed.subscribe(request.headers.get("last-event-id", last_event_id) or None, who)
         if opening is None:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "too many streams are open; try again later", {"Retry-After": "30"})
-        return EventStream(feed, opening, keep_alive_s=keep_alive_s)
+        return EventStream(feed, opening, keep_alive_s=keep_alive_s, holds=lambda: gate.holds(who))
 
 
 def _add_health(app: FastAPI, feed: Feed, health: Health, metrics: Callable[[], bytes] | None) -> None:
@@ -148,7 +157,8 @@ def _add_health(app: FastAPI, feed: Feed, health: Health, metrics: Callable[[], 
     if metrics is not None:
 
         @app.get("/metrics", tags=["health"], summary="OpenMetrics")
-        def openmetrics() -> Response:
+        def openmetrics(who: Who) -> Response:
+            who.require("viewer", whole=True)
             return Response(metrics(), media_type=OPENMETRICS, headers={"Cache-Control": "no-store"})
 
 
@@ -156,29 +166,21 @@ def _json(body: Any, status: int = HTTPStatus.OK, *, media_type: str = "applicat
     return Response(orjson.dumps(body), status, {"Cache-Control": "no-store"}, media_type=media_type)
 
 
-def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """An RFC 9457 problem."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": int(status), "detail": detail}
-    return Response(orjson.dumps(body), status, {"Cache-Control": "no-store", **(headers or {})}, media_type="application/problem+json")
-
-
 async def _on_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _problem(error.status_code, error.detail, error.headers)
+    return problem(error.status_code, error.detail, error.headers)
 
 
 async def _on_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # Only parameters that the API has are named: what else a request holds is not repeated.
     names = sorted({str(each["loc"][-1]) for each in error.errors() if each["loc"][-1] in {"state", "area", "limit", "last_event_id"}})
-    return _problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, f"not a value for: {', '.join(names)}; /api/openapi.json says what is" if names else ""
-    )
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"not a value for: {', '.join(names)}; /api/openapi.json says what is" if names else "")
 
 
 async def _on_error(_request: Request, _error: Exception) -> Response:
     # This answer is made outside all middleware, so it brings the headers itself.
-    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this failed; the log has the class of the error", SECURITY_HEADERS)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this failed; the log has the class of the error", SECURITY_HEADERS)
 
 
 class SecurityHeaders:

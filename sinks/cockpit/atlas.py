@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from sinks.cockpit.access import Sight
 from sinks.cockpit.views import Json, Places
 from streams.model import Alert, Area
 
@@ -24,28 +25,37 @@ class Atlas:
         self._areas = sorted(areas, key=lambda area: tuple(reversed(places.lineage(area.code))))
         self._geometry = {area.code: _geometry(area) for area in areas}
 
-    def rows(self, alerts: Iterable[Alert]) -> list[Json]:
-        """A row an area: what it is, and the risk and band of its worst open alert, itself or below."""
+    def rows(self, alerts: Iterable[Alert], sight: Sight) -> list[Json]:
+        """A row an area in sight: what it is, and the risk and band of its worst open alert, itself or below; of those above, names only."""
         worst, count = self._worst(alerts)
-        return [
-            {
-                "code": area.code,
-                "name": area.name,
-                "level": area.level,
-                "parent": area.parent,
-                "population": area.population,
-                "synthetic": area.synthetic,
-                "risk": worst[area.code].risk if area.code in worst else 0.0,
-                "band": worst[area.code].band if area.code in worst else "none",
-                "alerts": count.get(area.code, 0),
-            }
-            for area in self._areas
-        ]
+        rows = []
+        for area in self._areas:
+            if sight.sees(area.code):
+                told = worst.get(area.code)
+                rows.append(
+                    {
+                        **_named(area),
+                        "population": area.population,
+                        "risk": told.risk if told else 0.0,
+                        "band": told.band if told else "none",
+                        "alerts": count.get(area.code, 0),
+                    }
+                )
+            elif sight.names(area.code):
+                rows.append({**_named(area), "population": None, "risk": None, "band": None, "alerts": None})
+        return rows
 
-    def geojson(self, alerts: Iterable[Alert]) -> Json:
+    def geojson(self, alerts: Iterable[Alert], sight: Sight) -> Json:
         """A FeatureCollection of the same; areas without a geometry have ``null``."""
-        rows = self.rows(alerts)
-        features = [{"type": "Feature", "id": row["code"], "geometry": self._geometry[row["code"]], "properties": row} for row in rows]
+        features = [
+            {
+                "type": "Feature",
+                "id": row["code"],
+                "geometry": self._geometry[row["code"]] if sight.sees(row["code"]) else None,
+                "properties": row,
+            }
+            for row in self.rows(alerts, sight)
+        ]
         return {"type": "FeatureCollection", "features": features}
 
     def _worst(self, alerts: Iterable[Alert]) -> tuple[dict[str, Alert], dict[str, int]]:
@@ -58,6 +68,10 @@ class Atlas:
                 if code not in worst or worst[code].risk < alert.risk:
                     worst[code] = alert
         return worst, count
+
+
+def _named(area: Area) -> Json:
+    return {"code": area.code, "name": area.name, "level": area.level, "parent": area.parent, "synthetic": area.synthetic}
 
 
 def _geometry(area: Area) -> Any:

@@ -1,6 +1,7 @@
 """``POST /api/commands``: what a person decides about an alert, handed on to the findings journal.
 
 202 means that the journal has it; what became of it comes back through the feed (``outcome``) and ``GET /api/commands/{id}``.
+It is written down in the audit first: what cannot be written down does not happen.
 Nothing of a request goes into an answer, save the id by which it can be asked for. Which kinds there are and how their bodies
 look is told by the shell: decide knows it, and sinks do not know decide.
 """
@@ -23,6 +24,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from sinks.cockpit.access import Caller, Who
 from sinks.cockpit.api import when_loaded
 from sinks.cockpit.feed import Feed
 
@@ -33,12 +35,15 @@ GENERATED_BYTES = 16
 
 
 class Asked(Struct, frozen=True, forbid_unknown_fields=True):
-    """A request. ``body`` is the JSON text that the kind defines; without an ``id`` one is made up, and the request cannot be repeated safely."""
+    """A request. ``body`` is the JSON text that the kind defines; without an ``id`` one is made up, and the request cannot be repeated safely.
 
-    actor: str
+    ``actor`` is given by programs that speak for others; of everybody else it is known.
+    """
+
     kind: str
     body: msgspec.Raw
     id: str = ""
+    actor: str = ""
 
 
 class Given(NamedTuple):
@@ -67,29 +72,29 @@ class Rules(NamedTuple):
 Submit = Callable[[Given], None]
 """Writes a command to the journal and returns once it is safe there; raises ``NotTaken``. Called in worker threads."""
 
-Authorise = Callable[[Request], None]
-"""Raises ``HTTPException`` unless the request may change something."""
-
 _asked = msgspec.json.Decoder(Asked)
 
 
-def commands_router(feed: Feed, rules: Rules, submit: Submit, authorise: Authorise) -> APIRouter:
+def commands_router(feed: Feed, rules: Rules, submit: Submit) -> APIRouter:
     """The endpoints, to be mounted beside the cockpit's."""
     router = APIRouter()
     slots = threading.BoundedSemaphore(CONCURRENT_MAX)
     described: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema(rules)}}}}
 
     @router.post("/api/commands", status_code=202, summary="Say what a person has decided", tags=["commands"], openapi_extra=described)
-    async def command(request: Request) -> Response:
-        authorise(request)
+    async def command(who: Who, request: Request) -> Response:
         _refuse_other_media(request)
         if not slots.acquire(blocking=False):
             raise _not_now(f"{CONCURRENT_MAX} commands are being written; try again")
         try:
-            given = _given(await _body_in_time(request), rules)
-            await run_in_threadpool(submit, given)
-        except NotTaken:
-            raise _not_now("the journal did not take the command in time; send it again with the same id") from None
+            given = _given(await _body_in_time(request), rules, who)
+            subject, area = _within_reach(given, who, feed)
+            await who.did("command", subject, area)
+            try:
+                await run_in_threadpool(submit, given)
+            except NotTaken:
+                await who.saw("command_not_taken", subject, area)
+                raise _not_now("the journal did not take the command in time; send it again with the same id") from None
         finally:
             slots.release()
         return Response(orjson.dumps({"id": given.id}), HTTPStatus.ACCEPTED, media_type="application/json")
@@ -97,9 +102,9 @@ def commands_router(feed: Feed, rules: Rules, submit: Submit, authorise: Authori
     @router.get(
         "/api/commands/{command_id}", dependencies=[Depends(when_loaded(feed))], summary="What became of a command", tags=["commands"]
     )
-    async def outcome(command_id: str) -> Response:
+    async def outcome(who: Who, command_id: str) -> Response:
         known = feed.outcome(command_id)
-        if known is None:
+        if known is None or not who.hears(known.command.actor):
             raise HTTPException(HTTPStatus.NOT_FOUND, "no command with this id has been decided on lately")
         told = {"id": known.command.id, "kind": known.command.kind, "at_s": known.command.time_s, "refusal": known.refusal}
         return Response(orjson.dumps(told), media_type="application/json", headers={"Cache-Control": "no-store"})
@@ -107,25 +112,65 @@ def commands_router(feed: Feed, rules: Rules, submit: Submit, authorise: Authori
     return router
 
 
-def _given(data: bytes, rules: Rules) -> Given:
-    """The command of a request's body; everything it must hold is said without repeating what it does hold."""
+def _given(data: bytes, rules: Rules, who: Caller) -> Given:
+    """The command of a request's body, by whoever may give it; everything it must hold is said without repeating what it does hold."""
     try:
         asked = _asked.decode(data)
         body = bytes(asked.body).decode()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise _unfit("a command is a JSON object of actor, kind, body and, to be repeatable, id; and of nothing else") from None
+        raise _unfit("a command is a JSON object of kind, body and, to be repeatable, id; and of nothing else") from None
     if asked.kind not in rules.kinds:
         raise _unfit(f"kind must be one of: {', '.join(rules.kinds)}")
-    if not re.fullmatch(rf"[\w.@-]{{1,{rules.actor_chars_max}}}", asked.actor):
+    if not who.may(asked.kind):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "your role does not give commands of this kind")
+    actor = asked.actor or who.actor
+    if actor != who.actor and not who.speaks_for_others:
+        raise HTTPException(HTTPStatus.FORBIDDEN, "only a token that was made to speak for others names another actor")
+    if not re.fullmatch(rf"[\w.@-]{{1,{rules.actor_chars_max}}}", actor):
         raise _unfit(f"actor must be a pseudonym of at most {rules.actor_chars_max} letters, digits or . @ _ -")
     if asked.id and not re.fullmatch(rf"[A-Za-z0-9._:-]{{1,{rules.id_chars_max}}}", asked.id):
         raise _unfit(f"id may have at most {rules.id_chars_max} of a-z, A-Z, 0-9 and . _ : -")
     if len(body) > rules.body_chars_max:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"body may have {rules.body_chars_max} characters of JSON")
-    given = Given(asked.id or secrets.token_hex(GENERATED_BYTES), asked.actor, asked.kind, body)
+    given = Given(asked.id or secrets.token_hex(GENERATED_BYTES), actor, asked.kind, body)
     if not rules.fits(given):
         raise _unfit("body does not fit its kind; docs/api.md says what each one holds")
     return given
+
+
+def _within_reach(given: Given, who: Caller, feed: Feed) -> tuple[str, str]:
+    """What a command is about, for the audit, and in which area. What lies outside the caller's scope is as if it were not there.
+
+    Who sees the whole city may name what is not there: decide refuses that, and says so.
+    """
+    named = {key: value for key, value in orjson.loads(given.body).items() if isinstance(value, str)}
+    area = named.get("area", "")
+    if given.kind == "silence" and who.sight.is_root(area) and not who.at_least("commander"):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "a silence of the whole city needs the role commander")
+    areas = {area} - {""}
+    if "silence" in named:
+        areas.add(_area_of_silence(named["silence"], feed))
+    known = {key: feed.alert(named[key]) for key in ("alert", "into") if key in named}
+    if not who.sight.whole:
+        if known and not feed.loaded:
+            raise _not_now("the alerts are still being read; try again")
+        upwards = given.kind == "hand"  # an alert may be handed to the levels above
+        beyond = [code for code in areas if not (who.sight.names(code) if upwards else who.may_see(code))]
+        if beyond or any(alert is None or not who.sight.sees_alert(alert) for alert in known.values()):
+            raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such alert, area or silence")
+    about = [alert.id for alert in known.values() if alert is not None] + [code for code in sorted(areas) if code in feed.view.places.areas]
+    actor = [f"as {given.actor}"] if given.actor != who.actor else []
+    alert = known.get("alert")
+    area = alert.area if alert is not None else next(iter(sorted(areas)), "")
+    return " ".join([given.kind, *about, *actor]), area if area in feed.view.places.areas else ""
+
+
+def _area_of_silence(silence: str, feed: Feed) -> str:
+    """The area of a silence that was set lately: it has the id of its command."""
+    known = feed.outcome(silence)
+    if known is None or known.command.kind != "silence" or not known.command.body:
+        return ""
+    return str(orjson.loads(known.command.body).get("area", ""))
 
 
 def _refuse_other_media(request: Request) -> None:
@@ -153,7 +198,7 @@ async def _body_in_time(request: Request) -> bytes:
 def _schema(rules: Rules) -> dict[str, Any]:
     return {
         "type": "object",
-        "required": ["actor", "kind", "body"],
+        "required": ["kind", "body"],
         "additionalProperties": False,
         "properties": {
             "id": {"type": "string", "maxLength": rules.id_chars_max},

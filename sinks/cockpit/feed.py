@@ -1,6 +1,6 @@
 """The live list of alerts and its feed. ``write`` is called from the pump's thread, subscribers live in the server's loop.
 
-Events are encoded once. Nobody has a queue of their own: a subscriber is a place in one shared, bounded ring, so a
+Events are encoded once, or once a scope. Nobody has a queue of their own: a subscriber is a place in one shared, bounded ring, so a
 thousand slow readers hold no more than one. The id of an event is its record's position in the alerts journal.
 """
 
@@ -11,14 +11,16 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import orjson
 
 from sinks.base import Batch, SinkError, refuse_not_finite
+from sinks.cockpit.access import Caller
 from sinks.cockpit.board import OPEN_MAX, Board, Held
+from sinks.cockpit.frames import Frames, Told, event
 from sinks.cockpit.outcomes import Outcomes
-from sinks.cockpit.ring import Frame, Ring
+from sinks.cockpit.ring import Ring
 from sinks.cockpit.views import View
 from streams.model import Alert, Outcome, Transition
 
@@ -31,7 +33,6 @@ SUBSCRIBERS_MAX = 1000
 COALESCE_S = 0.1
 STUCK_S = 1.0
 
-Told = Transition | Outcome
 History = Callable[[int, int], Sequence[tuple[int, Told]] | None]
 """(after_id, limit) -> the first ``limit`` events behind ``after_id`` with their positions; None: not kept that far back."""
 
@@ -53,8 +54,9 @@ class Stats(NamedTuple):
 class Subscriber:
     """One open stream. ``cursor``: number of the next frame to send. ``busy_since``: when the send under way began, by the loop's clock."""
 
-    def __init__(self, cursor: int) -> None:
+    def __init__(self, cursor: int, caller: Caller) -> None:
         self.cursor = cursor
+        self.caller = caller
         self.wake = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
         self.busy_since: float | None = None
@@ -111,7 +113,7 @@ class Feed:
         self._armed = False
         self._flushed_s = 0.0  # when that was done last, by the loop's clock
         self._released = 0  # frames below this number may be sent
-        self._snapshot = b""  # encoded; empty when the list has changed since
+        self._frames = Frames(view)
         self._dropped = self._refused = self._resets = 0
 
     # the pump's side
@@ -123,7 +125,7 @@ class Feed:
             self._board.load(held)
             self._ring.start_after(last_id)
             self._released = self._ring.end
-            self._snapshot = b""
+            self._frames.changed()
             self.last_id = last_id
             self.loaded = True
 
@@ -159,21 +161,24 @@ class Feed:
         steps = sorted((pair for pair in steps if pair[0] > self.last_id), key=lambda pair: pair[0])
         told = {step.alert_id for _, step in steps if isinstance(step, Transition)}
         with self._mutex:
+            before = {held.alert.id: known.alert for held in incoming if (known := self._board.get(held.alert.id)) is not None}
             changed = [held for held in incoming if self._board.keep(held)]
             for position, step in steps:
                 if isinstance(step, Outcome):
                     self._outcomes.keep(step)
-                known = self._board.get(step.alert_id) if isinstance(step, Transition) else None
-                self._ring.add(Frame((position, 0), self._told(step, position, known)))
+                    self._ring.add(self._frames.told((position, 0), step, position, None, None))
+                else:
+                    known = self._board.get(step.alert_id)
+                    self._ring.add(self._frames.told((position, 0), step, position, known, before.get(step.alert_id)))
                 self.last_id = position
             for held in changed:
                 if held.alert.id not in told:
-                    self._ring.add(Frame((self.last_id, 1), _event("update", {"alert": orjson.Fragment(held.summary)})))
+                    self._ring.add(self._frames.update((self.last_id, 1), held, before.get(held.alert.id)))
             unplaced = [outcome for position, outcome in batch.outcomes if position is None and self._outcomes.keep(outcome)]
             for outcome in unplaced:
-                self._ring.add(Frame((self.last_id, 1), self._told(outcome, None, None)))
+                self._ring.add(self._frames.told((self.last_id, 1), outcome, None, None, None))
             if steps or changed or unplaced:
-                self._snapshot = b""
+                self._frames.changed()
                 self._call(self._arm)
 
     def close(self) -> None:
@@ -184,12 +189,6 @@ class Feed:
 
     def _hold(self, alert: Alert) -> Held:
         return Held(alert, orjson.dumps(self.view.summary(alert)))
-
-    def _told(self, step: Told, position: int | None, known: Held | None) -> bytes:
-        if isinstance(step, Outcome):
-            return _event("outcome", {"id": step.command.id, "refusal": step.refusal}, position)
-        data = {"transition": self.view.transition(step), "alert": orjson.Fragment(known.summary) if known else None}
-        return _event("transition", data, position)
 
     # reading
 
@@ -231,8 +230,8 @@ class Feed:
 
     # the server's side: everything below runs in its loop
 
-    def subscribe(self, last_event_id: str | None) -> Opening | None:
-        """Begin a stream behind the event that the reader saw last; None when there are too many already.
+    def subscribe(self, last_event_id: str | None, caller: Caller) -> Opening | None:
+        """Begin a stream of what a caller may hear behind the event that they saw last; None when there are too many already.
 
         Without one the stream begins with a ``snapshot``; with one that is not known, or too long ago, with ``reset`` and
         a ``snapshot``; otherwise with what was missed.
@@ -244,23 +243,23 @@ class Feed:
             if len(self._subscribers) >= self._subscribers_max:
                 self._refused += 1
                 return None
-            opening = self._opening(last_event_id)
+            opening = self._opening(last_event_id, caller)
             self._subscribers.append(opening.subscriber)
             return opening
 
-    def _opening(self, last_event_id: str | None) -> Opening:
-        subscriber = Subscriber(self._ring.end)
+    def _opening(self, last_event_id: str | None, caller: Caller) -> Opening:
+        subscriber = Subscriber(self._ring.end, caller)
         if last_event_id is None:
-            return Opening(subscriber, self._encoded_snapshot())
+            return Opening(subscriber, self._snapshot(caller))
         position = _position(last_event_id)
         if position is None or position < self._least or (position > self.last_id and not self._ahead_s):
-            return Opening(subscriber, self._reset("unknown"))
+            return Opening(subscriber, self._reset("unknown", caller))
         if position > self.last_id:
             return Opening(subscriber, b"", position, self.last_id)
         number = self._ring.number_after(position)
         if number is None:
-            return Opening(subscriber, b"", position, self.last_id, self._encoded_snapshot())
-        return Opening(subscriber, self._ring.take(number, self._ring.end))
+            return Opening(subscriber, b"", position, self.last_id, self._snapshot(caller))
+        return Opening(subscriber, self._heard(number, self._ring.end, caller))
 
     async def replay(self, opening: Opening) -> bytes:
         """What an opening owes from the history: its events and the snapshot, or a reset when that is too much."""
@@ -273,8 +272,17 @@ class Feed:
         if pairs is None or len(missed) > HISTORY_EVENTS:
             with self._mutex:
                 self._resets += 1
-            return _event("reset", {"reason": "too_old"}) + opening.snapshot
-        return b"".join(self._told(step, position, None) for position, step in missed) + opening.snapshot
+            return event("reset", {"reason": "too_old"}) + opening.snapshot
+        return b"".join(self._missed(position, step, opening.subscriber.caller) for position, step in missed) + opening.snapshot
+
+    def _missed(self, position: int, step: Told, caller: Caller) -> bytes:
+        """One event of the history. Without its alert, which may have been another by then; whether it shows is told by what the alert is now."""
+        if isinstance(step, Outcome):
+            return self._frames.text(step, position, None) if caller.hears(step.command.actor) else b""
+        if caller.sight.whole:
+            return self._frames.text(step, position, None)
+        limited = caller.sight.step(step, self.alert(step.alert_id))
+        return self._frames.text(limited, position, None) if limited else b""
 
     async def _abreast(self, subscriber: Subscriber, position: int) -> bytes:
         """Wait until this feed has come to where the reader is, and go on behind that."""
@@ -286,19 +294,19 @@ class Feed:
         with self._mutex:
             subscriber.cursor = self._ring.end
             number = self._ring.number_after(position) if self.last_id >= position else None
-            return self._reset("unknown") if number is None else self._ring.take(number, self._ring.end)
+            return self._reset("unknown", subscriber.caller) if number is None else self._heard(number, self._ring.end, subscriber.caller)
 
     def take(self, subscriber: Subscriber) -> bytes:
         """What may be sent to a subscriber now; empty when there is nothing."""
         with self._mutex:
             if subscriber.cursor < self._ring.first:  # the ring has gone past it
                 subscriber.cursor = self._ring.end
-                return self._reset("too_slow")
-            end = min(self._released, subscriber.cursor + self._queue_frames)
-            if end <= subscriber.cursor:
-                return b""
-            data = self._ring.take(subscriber.cursor, end)
-            subscriber.cursor = end
+                return self._reset("too_slow", subscriber.caller)
+            data = b""
+            while not data and subscriber.cursor < self._released:  # what is not for their eyes is passed by
+                end = min(self._released, subscriber.cursor + self._queue_frames)
+                data = self._heard(subscriber.cursor, end, subscriber.caller)
+                subscriber.cursor = end
             return data
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
@@ -341,21 +349,15 @@ class Feed:
             if subscriber.task is not None:
                 subscriber.task.cancel()
 
-    def _reset(self, reason: str) -> bytes:
+    def _reset(self, reason: str, caller: Caller) -> bytes:
         self._resets += 1
-        return _event("reset", {"reason": reason}) + self._encoded_snapshot()
+        return event("reset", {"reason": reason}) + self._snapshot(caller)
 
-    def _encoded_snapshot(self) -> bytes:
-        if not self._snapshot:
-            held = self._board.open()
-            alerts: list[Any] = [orjson.Fragment(each.summary) for each in held[:SNAPSHOT_ALERTS]]
-            self._snapshot = _event("snapshot", {"alerts": alerts, "left_off": max(0, len(held) - SNAPSHOT_ALERTS)}, self.last_id)
-        return self._snapshot
+    def _snapshot(self, caller: Caller) -> bytes:
+        return self._frames.snapshot(self._board.open, self.last_id, caller.sight, SNAPSHOT_ALERTS)
 
-
-def _event(kind: str, data: object, position: int | None = None) -> bytes:
-    head = f"event: {kind}\n" if position is None else f"id: {position}\nevent: {kind}\n"
-    return head.encode() + b"data: " + orjson.dumps(data) + b"\n\n"
+    def _heard(self, start: int, end: int, caller: Caller) -> bytes:
+        return b"".join(self._frames.heard(number, frame, caller) for number, frame in self._ring.frames(start, end))
 
 
 def _position(text: str) -> int | None:

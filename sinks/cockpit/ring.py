@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
+
+from sinks.cockpit.board import Held
+from streams.model import Alert, Outcome, Transition
 
 Key = tuple[int, int]
 """(transition position, 0 for the transition itself or 1 for an update that came after it); never goes back."""
 
 
 class Frame(NamedTuple):
-    """One encoded event."""
+    """One encoded event, and what it was made of: the alert as it is since, and as it was before."""
 
     key: Key
     data: bytes
+    step: Transition | Outcome | None = None
+    position: int | None = None
+    held: Held | None = None
+    before: Alert | None = None
 
 
 class Ring:
@@ -60,7 +68,11 @@ class Ring:
             return None
         return self.first + sum(1 for frame in self._frames if frame.key <= have)
 
-    def take(self, start: int, end: int) -> bytes:
-        """Frames ``start`` to ``end`` (exclusive), joined. ``start`` must still be held."""
+    def frames(self, start: int, end: int) -> Iterator[tuple[int, Frame]]:
+        """Frames ``start`` to ``end`` (exclusive) with their numbers. ``start`` must still be held."""
         assert self.first <= start <= end <= self.end
-        return b"".join(frame.data for frame in islice(self._frames, start - self.first, end - self.first))
+        return zip(range(start, end), islice(self._frames, start - self.first, end - self.first), strict=True)
+
+    def take(self, start: int, end: int) -> bytes:
+        """Those frames, joined."""
+        return b"".join(frame.data for _, frame in self.frames(start, end))

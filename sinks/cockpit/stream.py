@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.responses import Response
@@ -18,14 +19,18 @@ HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": 
 
 
 class EventStream(Response):
-    """The answer to ``GET /api/stream``. Its reader is unsubscribed whatever way it ends."""
+    """The answer to ``GET /api/stream``. Its reader is unsubscribed whatever way it ends.
 
-    def __init__(self, feed: Feed, opening: Opening, *, keep_alive_s: float = KEEP_ALIVE_S) -> None:
+    It ends as soon as ``holds`` says that who reads would not be let in any more: asked before anything is sent.
+    """
+
+    def __init__(self, feed: Feed, opening: Opening, *, holds: Callable[[], bool], keep_alive_s: float = KEEP_ALIVE_S) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
         self._feed = feed
         self._opening = opening
         self._subscriber = opening.subscriber
+        self._holds = holds
         self._keep_alive_s = keep_alive_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the signature of ASGI
@@ -45,7 +50,7 @@ class EventStream(Response):
         await self._send(send, f"retry: {RETRY_MS}\n\n".encode() + self._opening.frames)
         if self._opening.replay_after is not None:
             await self._send(send, await self._feed.replay(self._opening))
-        while not self._feed.closed:
+        while not self._feed.closed and self._holds():
             self._subscriber.wake.clear()
             data = self._feed.take(self._subscriber)
             if data:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from sinks.base import Batch
-from sinks.checks import AREAS, SIGNALS, alert
+from sinks.checks import AREAS, SIGNALS, Open, alert
 from sinks.cockpit.api import SECURITY_HEADERS, create_app
 from sinks.cockpit.feed import Feed
 from sinks.cockpit.views import View
@@ -42,7 +42,7 @@ async def ask(app: Any, path: str, **options: Any) -> httpx.Response:
 
 def get(feed: Feed, path: str, **options: Any) -> httpx.Response:
     health = options.pop("health", lambda: {"recovered": True})
-    app = create_app(feed, AREAS, health, metrics=lambda: b"# EOF\n")
+    app = create_app(feed, AREAS, health, gate=Open(), metrics=lambda: b"# EOF\n")
     return asyncio.run(ask(app, path, **options))
 
 

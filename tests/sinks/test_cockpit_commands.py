@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-from fastapi import Request
-from starlette.exceptions import HTTPException
 
 from sinks.base import Batch
-from sinks.checks import AREAS, SIGNALS
+from sinks.checks import AREAS, SIGNALS, Open, caller
 from sinks.cockpit import commands
 from sinks.cockpit.api import create_app
 from sinks.cockpit.commands import Given, NotTaken, Rules, commands_router
@@ -29,9 +26,7 @@ ASKED = {"actor": "anna", "kind": "resolve", "body": {"alert": "a0"}}
 RULES = Rules(("assign", "resolve"), 8, 6, 60, lambda given: "alert" in orjson.loads(given.body))
 
 
-def authorise(request: Request) -> None:
-    if request.headers.get("authorization") != AUTH["Authorization"]:
-        raise HTTPException(HTTPStatus.UNAUTHORIZED, "no")
+PROGRAM = caller()._replace(speaks_for_others=True)
 
 
 class Desk:
@@ -42,8 +37,8 @@ class Desk:
         self.away = False
         self.feed = Feed(View(AREAS, SIGNALS))
         self.feed.load([], 0)
-        self.app = create_app(self.feed, AREAS, dict)
-        self.app.include_router(commands_router(self.feed, RULES, self.submit, authorise))
+        self.app = create_app(self.feed, AREAS, dict, gate=Open(PROGRAM))
+        self.app.include_router(commands_router(self.feed, RULES, self.submit))
 
     def submit(self, given: Given) -> None:
         assert threading.current_thread() is not threading.main_thread(), "the loop is not held up"
@@ -89,7 +84,6 @@ def test_a_command_without_an_id_gets_one_of_its_own(desk: Desk) -> None:
         ({"kind": SECRET}, 422, "kind must be one of: assign, resolve"),
         ({"kind": "configure"}, 422, "kind must be one of"),
         ({"actor": "Jo Li"}, 422, "actor must be a pseudonym of at most 6"),
-        ({"actor": ""}, 422, "actor must be"),
         ({"actor": "a" * 7}, 422, "actor must be"),
         ({"id": "c 1"}, 422, "id may have at most 8"),
         ({"id": "c" * 9}, 422, "id may have"),
@@ -123,12 +117,6 @@ def test_only_json_is_read(desk: Desk, headers: dict[str, str]) -> None:
     assert desk.post(content=orjson.dumps(ASKED), headers={**AUTH, **headers}).status_code == 415
 
 
-def test_without_the_token_nothing_is_read(desk: Desk) -> None:
-    for headers in ({}, {"Authorization": "Bearer wrong"}):
-        assert desk.post(headers=headers).status_code == 401
-    assert desk.taken == []
-
-
 def test_bodies_are_bounded_in_size_and_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = {**AUTH, "Content-Type": "application/json"}
     assert desk.post(content=b" " * (commands.BODY_BYTES_MAX + 1), headers=headers).status_code == 413
@@ -159,8 +147,8 @@ def test_so_many_at_once_are_put_off(desk: Desk, monkeypatch: pytest.MonkeyPatch
         busy.release()
         assert waits.wait(10)
 
-    desk.app = create_app(desk.feed, AREAS, dict)
-    desk.app.include_router(commands_router(desk.feed, RULES, submit, authorise))
+    desk.app = create_app(desk.feed, AREAS, dict, gate=Open(PROGRAM))
+    desk.app.include_router(commands_router(desk.feed, RULES, submit))
 
     async def three() -> list[int]:
         first = [asyncio.create_task(desk._ask("POST", "/api/commands", json=ASKED, headers=AUTH)) for _ in range(2)]
@@ -183,8 +171,8 @@ def test_what_became_of_a_command_can_be_asked_for(desk: Desk) -> None:
 
 def test_while_the_journal_is_being_read_nothing_is_known_yet(desk: Desk) -> None:
     feed = Feed(View(AREAS, SIGNALS))
-    desk.app = create_app(feed, AREAS, dict)
-    desk.app.include_router(commands_router(feed, RULES, desk.submit, authorise))
+    desk.app = create_app(feed, AREAS, dict, gate=Open(PROGRAM))
+    desk.app.include_router(commands_router(feed, RULES, desk.submit))
     assert desk.ask("GET", "/api/commands/c-1").status_code == 503, "it may have been decided on"
     assert desk.post().status_code == 202, "the journal takes it all the same"
 
@@ -193,4 +181,4 @@ def test_the_description_says_what_a_command_is(desk: Desk) -> None:
     post = desk.ask("GET", "/api/openapi.json").json()["paths"]["/api/commands"]["post"]
     schema = post["requestBody"]["content"]["application/json"]["schema"]
     assert schema["properties"]["kind"]["enum"] == ["assign", "resolve"]
-    assert schema["required"] == ["actor", "kind", "body"]
+    assert schema["required"] == ["kind", "body"]

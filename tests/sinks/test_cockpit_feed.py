@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from sinks.base import Batch, SinkError
-from sinks.checks import AREAS, SIGNALS, alert, batch, transition
+from sinks.checks import AREAS, SIGNALS, alert, batch, caller, transition
 from sinks.cockpit import feed as feed_module
 from sinks.cockpit.board import FINISHED_MAX
 from sinks.cockpit.feed import HISTORY_EVENTS, Feed, Opening
@@ -21,6 +21,7 @@ from streams.model import Transition
 
 replace = msgspec.structs.replace
 VIEW = View(AREAS, SIGNALS)
+CALLER = caller()
 
 
 def events(data: bytes) -> list[tuple[str | None, str, Any]]:
@@ -42,7 +43,7 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 async def opened(feed: Feed, last_event_id: str | None) -> bytes:
-    opening = feed.subscribe(last_event_id)
+    opening = feed.subscribe(last_event_id, CALLER)
     assert opening is not None
     data = opening.frames + (await feed.replay(opening) if opening.replay_after is not None else b"")
     feed.unsubscribe(opening.subscriber)
@@ -183,7 +184,7 @@ def test_readers_are_bounded() -> None:
     feed = Feed(VIEW, subscribers_max=2)
 
     async def three() -> list[Opening | None]:
-        return [feed.subscribe(None) for _ in range(3)]
+        return [feed.subscribe(None, CALLER) for _ in range(3)]
 
     assert [opening is None for opening in run(three())] == [False, False, True]
     assert feed.stats().refused == 1
@@ -194,7 +195,7 @@ def test_frames_wait_for_each_other_and_for_the_reader() -> None:
     feed = Feed(VIEW)
 
     async def read() -> list[int]:
-        opening = feed.subscribe(None)
+        opening = feed.subscribe(None, CALLER)
         assert opening is not None
         sizes = [len(events(feed.take(opening.subscriber)))]
         for n in range(3):
@@ -210,7 +211,7 @@ def test_a_reader_whom_the_ring_has_passed_begins_again() -> None:
     feed = Feed(VIEW, ring_frames=4)
 
     async def read() -> bytes:
-        opening = feed.subscribe(None)
+        opening = feed.subscribe(None, CALLER)
         assert opening is not None
         for n in range(9):
             feed.write(Batch(transitions=(step(n + 1),)))
@@ -224,7 +225,7 @@ def test_a_second_server_may_follow_the_first(monkeypatch: pytest.MonkeyPatch) -
     feed = Feed(VIEW)
 
     async def begin() -> None:
-        feed.subscribe(None)
+        feed.subscribe(None, CALLER)
         feed.write(Batch(transitions=(step(feed.last_id + 1),)))
         await asyncio.sleep(0)
 
@@ -233,7 +234,7 @@ def test_a_second_server_may_follow_the_first(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(feed_module, "COALESCE_S", 0.01)
 
     async def again() -> bytes:
-        opening = feed.subscribe("2")
+        opening = feed.subscribe("2", CALLER)
         assert opening is not None
         feed.write(Batch(transitions=(step(3),)))
         await asyncio.wait_for(opening.subscriber.wake.wait(), 5)

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from sinks.base import Batch
-from sinks.checks import AREAS, SIGNALS, alert, batch, transition
+from sinks.checks import AREAS, SIGNALS, Open, alert, batch, transition
 from sinks.cockpit import feed as feed_module
 from sinks.cockpit.api import create_app
 from sinks.cockpit.feed import Feed
@@ -83,7 +83,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def test_a_stream_begins_with_a_snapshot_and_goes_on_live(serve: Serve) -> None:
     feed = Feed(VIEW)
     feed.load([alert("a9", 0)], 0)
-    url = serve(create_app(feed, AREAS, ready))
+    url = serve(create_app(feed, AREAS, ready, gate=Open()))
     with reading(url) as reader:
         headers = reader.response.headers
         assert headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -103,7 +103,7 @@ def test_a_reader_who_comes_back_misses_nothing(serve: Serve) -> None:
     # reader   1 2        [3 4 5 6 ...
     feed = Feed(VIEW)
     feed.load([], 0)
-    url = serve(create_app(feed, AREAS, ready))
+    url = serve(create_app(feed, AREAS, ready, gate=Open()))
     feed.write(batch(0))
     with reading(url) as reader:
         last = reader.event()[0]
@@ -123,7 +123,7 @@ def test_ids_go_on_after_a_restart(serve: Serve) -> None:
     journal: list[tuple[int, Transition]] = []
     first = Feed(VIEW)
     first.load([], 0)
-    url = serve(create_app(first, AREAS, ready))
+    url = serve(create_app(first, AREAS, ready, gate=Open()))
     with reading(url) as reader:
         reader.event()
         for n in range(2):
@@ -134,7 +134,7 @@ def test_ids_go_on_after_a_restart(serve: Serve) -> None:
 
     second = Feed(VIEW, history=lambda after, limit: [row for row in journal if row[0] > after][:limit])
     second.load([held.alert for held in first.open_alerts()], 4)
-    url = serve(create_app(second, AREAS, ready))
+    url = serve(create_app(second, AREAS, ready, gate=Open()))
     with reading(url, "3") as reader:
         second.write(batch(1))  # replayed: nobody hears it twice
         second.write(batch(2))
@@ -150,7 +150,7 @@ def test_ids_go_on_after_a_restart(serve: Serve) -> None:
 def test_a_reader_who_cannot_be_brought_up_to_date_begins_again(serve: Serve, last_event_id: str, reason: str) -> None:
     feed = Feed(VIEW, history=lambda _after, _limit: None)
     feed.load([alert("a9", 0)], 8)
-    url = serve(create_app(feed, AREAS, ready))
+    url = serve(create_app(feed, AREAS, ready, gate=Open()))
     with reading(url, last_event_id) as reader:
         assert reader.event() == (None, "reset", {"reason": reason})
         event_id, kind, data = reader.event()
@@ -159,7 +159,7 @@ def test_a_reader_who_cannot_be_brought_up_to_date_begins_again(serve: Serve, la
 
 
 def test_a_quiet_stream_is_kept_alive(serve: Serve) -> None:
-    url = serve(create_app(loaded(), AREAS, ready, keep_alive_s=0.05))
+    url = serve(create_app(loaded(), AREAS, ready, gate=Open(), keep_alive_s=0.05))
     with reading(url) as reader:
         reader.event()
         assert reader.lines(4) == [": still here", "", ": still here", ""]
@@ -167,7 +167,7 @@ def test_a_quiet_stream_is_kept_alive(serve: Serve) -> None:
 
 def test_closing_the_feed_ends_every_stream(serve: Serve) -> None:
     feed = loaded()
-    url = serve(create_app(feed, AREAS, ready))
+    url = serve(create_app(feed, AREAS, ready, gate=Open()))
     with reading(url) as reader:
         reader.event()
         feed.close()
@@ -177,7 +177,7 @@ def test_closing_the_feed_ends_every_stream(serve: Serve) -> None:
 
 def test_too_many_readers_are_turned_away(serve: Serve) -> None:
     feed = loaded(subscribers_max=1)
-    url = serve(create_app(feed, AREAS, ready))
+    url = serve(create_app(feed, AREAS, ready, gate=Open()))
     with reading(url) as reader:
         reader.event()
         answer = httpx.get(f"{url}/api/stream", timeout=5)
@@ -192,7 +192,7 @@ def test_a_reader_who_does_not_read_is_dropped_and_costs_the_others_nothing(serv
     ring_bytes = 2 << 20
     feed = Feed(VIEW, ring_bytes=ring_bytes)
     feed.load([], 0)
-    url = serve(create_app(feed, AREAS, ready))
+    url = serve(create_app(feed, AREAS, ready, gate=Open()))
     stuck = socket.socket()
     stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     stuck.connect(("127.0.0.1", int(url.rsplit(":", 1)[1])))
@@ -228,7 +228,7 @@ def following(behind: int = -1, **options: Any) -> Feed:
 
 def test_while_the_journal_is_being_read_nobody_is_told_half_of_it(serve: Serve) -> None:
     feed = following()
-    url = serve(create_app(feed, AREAS, ready))
+    url = serve(create_app(feed, AREAS, ready, gate=Open()))
     feed.write(batch(0))
     for path in ("alerts", "alerts/a0", "areas", "areas.geojson", "stream"):
         answer = httpx.get(f"{url}/api/{path}", timeout=5)
@@ -244,7 +244,7 @@ def test_while_the_journal_is_being_read_nobody_is_told_half_of_it(serve: Serve)
 def test_a_reader_of_an_empty_journal_gets_its_first_event(serve: Serve) -> None:
     feed = following()
     feed.caught_up()
-    url = serve(create_app(feed, AREAS, ready))
+    url = serve(create_app(feed, AREAS, ready, gate=Open()))
     with reading(url) as reader:
         last, kind, _ = reader.event()
         assert (last, kind) == ("-1", "snapshot")
@@ -260,7 +260,7 @@ def test_a_reader_whom_another_feed_has_told_more_is_waited_for(serve: Serve) ->
     feed = following(ahead_s=10.0)
     feed.write(batch(0))
     feed.caught_up()
-    url = serve(create_app(feed, AREAS, ready))
+    url = serve(create_app(feed, AREAS, ready, gate=Open()))
     with reading(url, "5") as reader:
         wait_for(lambda: feed.stats().subscribers == 1)
         feed.write(batch(1))
@@ -275,7 +275,7 @@ def test_a_reader_with_an_id_from_nowhere_is_not_waited_for_long(serve: Serve) -
     feed = following(ahead_s=0.05)
     feed.write(batch(0))
     feed.caught_up()
-    url = serve(create_app(feed, AREAS, ready))
+    url = serve(create_app(feed, AREAS, ready, gate=Open()))
     with reading(url, "99") as reader:
         assert reader.event() == (None, "reset", {"reason": "unknown"})
         assert reader.event()[:2] == ("2", "snapshot")
@@ -286,7 +286,7 @@ def test_a_reader_with_an_id_from_nowhere_is_not_waited_for_long(serve: Serve) -
 def test_closing_the_feed_ends_the_wait_of_a_reader_who_is_ahead(serve: Serve) -> None:
     feed = following(ahead_s=30.0)
     feed.caught_up()
-    url = serve(create_app(feed, AREAS, ready))
+    url = serve(create_app(feed, AREAS, ready, gate=Open()))
     with reading(url, "5") as reader:
         wait_for(lambda: feed.stats().subscribers == 1)
         feed.close()

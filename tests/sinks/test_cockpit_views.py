@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.checks import AREAS, SIGNALS, alert, transition
+from sinks.checks import AREAS, SIGNALS, alert, caller, transition
 from sinks.cockpit.atlas import Atlas
 from sinks.cockpit.views import MEMBERS_MAX, Places, View
 from streams.model import Alert, Area, Evidence, Member
@@ -112,7 +112,7 @@ def test_the_worst_alert_colours_an_area_and_all_above_it() -> None:
     atlas = Atlas(Places(AREAS), AREAS)
     red = replace(one("d1a1", "noise", 9.0), id="r", risk=90.0, band="red")
     blue = replace(one("d1", "noise", 9.0), id="b", risk=30.0, band="blue")
-    rows = {row["code"]: (row["band"], row["risk"], row["alerts"]) for row in atlas.rows([blue, red])}
+    rows = {row["code"]: (row["band"], row["risk"], row["alerts"]) for row in atlas.rows([blue, red], caller().sight)}
     assert rows == {
         "city": ("red", 90.0, 2),
         "d1": ("red", 90.0, 2),
@@ -124,11 +124,18 @@ def test_the_worst_alert_colours_an_area_and_all_above_it() -> None:
 
 
 def test_areas_come_parents_first() -> None:
-    assert [row["code"] for row in Atlas(Places(AREAS), tuple(reversed(AREAS))).rows([])] == ["city", "d1", "d1a", "d1a1", "d1b", "d2"]
+    assert [row["code"] for row in Atlas(Places(AREAS), tuple(reversed(AREAS))).rows([], caller().sight)] == [
+        "city",
+        "d1",
+        "d1a",
+        "d1a1",
+        "d1b",
+        "d2",
+    ]
 
 
 def test_geojson_is_of_the_standards_shape() -> None:
-    data = orjson.loads(orjson.dumps(Atlas(Places(AREAS), AREAS).geojson([])))
+    data = orjson.loads(orjson.dumps(Atlas(Places(AREAS), AREAS).geojson([], caller().sight)))
     assert data["type"] == "FeatureCollection"
     assert set(data) == {"type", "features"}
     features = {feature["id"]: feature for feature in data["features"]}

@@ -9,10 +9,13 @@ const SOURCES_MS = 30_000;
 
 function grouped(areas: AreaRow[]): Map<string | null, AreaRow[]> {
   const found = new Map<string | null, AreaRow[]>();
+  const known = new Set(areas.map((area) => area.code));
   for (const area of areas) {
-    const siblings = found.get(area.parent);
+    // Whoever sees a part of the city has roots of their own.
+    const parent = area.parent !== null && known.has(area.parent) ? area.parent : null;
+    const siblings = found.get(parent);
     if (siblings) siblings.push(area);
-    else found.set(area.parent, [area]);
+    else found.set(parent, [area]);
   }
   return found;
 }

@@ -18,6 +18,9 @@ class Here {
   get acts(): boolean {
     return this.kind === "in" && ACTS.includes(this.role);
   }
+  get dissents(): boolean {
+    return this.acts && this.role !== "operator";
+  }
   get audits(): boolean {
     return this.kind === "in" && ["commander", "admin"].includes(this.role);
   }

@@ -30,7 +30,7 @@ class Clock {
   }
   /** A demo plays the past: there, now is the newest thing heard of. */
   get past(): boolean {
-    return this.newest > 0 && this.wall - this.newest > 2 * DAY;
+    return this.newest > 0 && this.wall - this.newest > DAY;
   }
   get now(): number {
     return this.past ? this.newest : this.wall;
