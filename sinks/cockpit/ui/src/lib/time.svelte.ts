@@ -89,6 +89,11 @@ export function chance(recurrence_s: number): string {
   return recurrence_s >= NEVER_S ? t("chance.never") : t("chance.once", { span: span(recurrence_s) });
 }
 
+/** The same in a column whose other words say that it is by chance. */
+export function often(recurrence_s: number): string {
+  return recurrence_s >= NEVER_S ? t("chance.seldom") : t("chance.in", { span: span(recurrence_s, "short") });
+}
+
 export function number(value: number): string {
   const digits = Math.abs(value) >= 100 || Number.isInteger(value) ? 0 : 1;
   return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);

@@ -27,6 +27,12 @@ export function said(english: string, chinese?: string): string {
   return prefs.language === "zh" && chinese ? chinese : english;
 }
 
+/** A sentence without the part before its colon, where that only repeats the place that stands beside it. */
+export function brief(sentence: string, place: string): string {
+  const [, head = "", rest = ""] = /^([^:：]+)[:：]\s*(.+)$/s.exec(sentence) ?? [];
+  return rest && head.includes(place) ? rest : sentence;
+}
+
 export function titled(item: { title: string; title_zh?: string }): string {
   return said(item.title, item.title_zh);
 }
