@@ -27,6 +27,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from load_tests.services import clickhouse, kafka
+from tests.browser import chromium
 
 HERE = Path(__file__)
 STRICT = os.environ.get("STRICT", "") not in {"", "0"}
@@ -44,6 +45,8 @@ PARTS: dict[str, Part] = {
     "openssl": Part(lambda: shutil.which("openssl") is not None, "apt-get install openssl"),
     "kafka": Part(kafka.present, kafka.REMEDY),
     "clickhouse": Part(clickhouse.present, clickhouse.REMEDY),
+    "chromium": Part(chromium.present, chromium.REMEDY),
+    "page": Part(chromium.page_parts, "make setup, with npm"),
 }
 
 connected: set[sqlite3.Connection] = set()
