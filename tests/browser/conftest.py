@@ -31,7 +31,7 @@ def browser() -> Iterator[Any]:
 def stage() -> Iterator[Stage]:
     made = Stage(Town())
     yield made
-    made.close()
+    made.end()
 
 
 @pytest.fixture

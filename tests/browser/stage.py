@@ -16,6 +16,7 @@ from sinks.cockpit.access import Who
 from sinks.cockpit.api import create_app
 from streams.model import DAY_S, HOUR_S, Transition
 from streams.shells.serve import Server
+from tests.browser.cable import Cable
 from tests.browser.town import COOKIE, PASSWORD, PLAYBOOK, STEPS, USERS, Door, Town
 
 LINK = "come-in"
@@ -26,12 +27,14 @@ DEPARTMENTS = [
 
 
 class Stage:
-    """The town under a web server on a port that stays the same when it is taken down and up again."""
+    """The town under a web server on a port that stays the same when it is taken down and up again, at the end of a cable."""
 
     def __init__(self, town: Town) -> None:
         self.town = town
         self._server = Server(build(town), 0)
-        self.url = self._server.url
+        self._port = int(self._server.url.rpartition(":")[2])
+        self.cable = Cable(self._port)
+        self.url = f"http://127.0.0.1:{self.cable.port}"
 
     def close(self) -> None:
         self.town.feed.close()
@@ -40,7 +43,11 @@ class Stage:
     def open(self) -> None:
         """Up again, as after a crash: everything in memory is gone, the journals are there."""
         self.town.begin()
-        self._server = Server(build(self.town), int(self.url.rpartition(":")[2].strip("/")))
+        self._server = Server(build(self.town), self._port)
+
+    def end(self) -> None:
+        self.close()
+        self.cable.cut()
 
 
 def build(town: Town) -> FastAPI:

@@ -70,12 +70,15 @@ class Town:
         self.view = Shown(self, self.city.areas, self.city.signals)
         for _, step in self.acted.begin(alerts):
             self.past.append((len(self.past) + 1, step))
+        self.asked_after: list[str | None] = []  # what readers of the stream saw last
         self.begin()
 
     def begin(self) -> None:
         """A feed as after a start: the newest state of everything, and the history to catch up from."""
         with self.lock:
             self.feed = Feed(self.view, history=self.history)
+            subscribe = self.feed.subscribe
+            self.feed.subscribe = lambda last, who: self.asked_after.append(last) or subscribe(last, who)  # type: ignore[method-assign]
             self.feed.load([*self.acted.open.values(), *self.finished], len(self.past))
 
     def history(self, after: int, limit: int) -> list[tuple[int, Any]]:

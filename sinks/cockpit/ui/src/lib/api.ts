@@ -20,13 +20,15 @@ export class Refused extends Error {
   }
 }
 
-export async function call<T>(path: string, method = "GET", body?: unknown): Promise<T> {
+const ANSWER_MS = 20_000;
+
+export async function call<T>(path: string, method = "GET", body?: unknown, answerMs = ANSWER_MS): Promise<T> {
   const headers: Record<string, string> = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && session.csrf) headers["X-CSRF-Token"] = session.csrf;
   let answer: Response;
   try {
-    answer = await fetch(path, { method, headers, body: body === undefined ? null : JSON.stringify(body), credentials: "same-origin", cache: "no-store" });
+    answer = await fetch(path, { method, headers, body: body === undefined ? null : JSON.stringify(body), credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(answerMs) });
   } catch {
     throw new Refused(0, "");
   }

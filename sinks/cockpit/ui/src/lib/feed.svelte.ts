@@ -11,8 +11,9 @@ const FLUSH_MS = 200;
 const NEWS_MAX = 300;
 const RETRY_MS = 3000;
 const ENDED_MAX = 10;
-/** How long a stream may say nothing before it is asked for again; a heartbeat asks the server in between. */
+/** A stream that has died without a word looks like a calm city, so the server is asked in between whether it is there. */
 const HEARTBEAT_MS = 20_000;
+const BEAT_ANSWER_MS = 5000;
 
 export type Connection = "connecting" | "live" | "lost";
 
@@ -37,12 +38,13 @@ class Feed {
   #source: EventSource | null = null;
   #flushing = 0;
   #retry = 0;
+  #beating = 0;
   #listeners = new Set<(id: string, refusal: string) => void>();
 
   start(): () => void {
     this.#connect();
     const beat = setInterval(() => void this.#beat(), HEARTBEAT_MS);
-    const gone = () => this.#lost();
+    const gone = () => void this.#beat();
     const back = () => this.#connect();
     addEventListener("offline", gone);
     addEventListener("online", back);
@@ -56,6 +58,7 @@ class Feed {
 
   stop(): void {
     clearTimeout(this.#retry);
+    clearTimeout(this.#beating);
     this.#source?.close();
     this.#source = null;
   }
@@ -144,12 +147,15 @@ class Feed {
 
   /** A connection may be dead without a word: what cannot be asked is not live. */
   async #beat(): Promise<void> {
-    if (document.hidden && this.connection === "live") return;
+    clearTimeout(this.#beating);
     try {
-      await call("/live");
+      await call("/live", "GET", undefined, BEAT_ANSWER_MS);
       if (this.#source === null || this.#source.readyState === EventSource.CLOSED) this.#connect();
     } catch (error) {
-      if (error instanceof Refused && error.status === 0) this.#lost();
+      if (!(error instanceof Refused) || error.status !== 0) return;
+      this.stop();
+      this.#lost();
+      this.#beating = window.setTimeout(() => void this.#beat(), RETRY_MS);
     }
   }
 
