@@ -26,8 +26,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from load_tests.services import clickhouse, kafka
-from tests.browser import chromium
+from load_tests.services import chromium, clickhouse, kafka
 
 HERE = Path(__file__)
 STRICT = os.environ.get("STRICT", "") not in {"", "0"}
@@ -46,7 +45,7 @@ PARTS: dict[str, Part] = {
     "kafka": Part(kafka.present, kafka.REMEDY),
     "clickhouse": Part(clickhouse.present, clickhouse.REMEDY),
     "chromium": Part(chromium.present, chromium.REMEDY),
-    "page": Part(chromium.page_parts, "make setup, with npm"),
+    "page": Part(chromium.page_present, chromium.PAGE_REMEDY),
 }
 
 connected: set[sqlite3.Connection] = set()

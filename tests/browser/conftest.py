@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.chromium import executable
+from load_tests.services.chromium import launched
 from tests.browser.stage import LINK, Stage
 from tests.browser.town import Town
 
@@ -21,10 +20,8 @@ LOST = ("net::ERR_", "Failed to load resource")
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """One a module: Playwright's loop must have ended before a test of another module begins one."""
-    with import_module("playwright.sync_api").sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=executable(), args=["--no-sandbox"])
+    with launched() as made:
         yield made
-        made.close()
 
 
 @pytest.fixture
