@@ -74,10 +74,14 @@ def build(root: Path) -> None:
         return
     tool = npm()
     if tool is None:
-        raise SystemExit(f"the cockpit's page cannot be built: no npm found with Node.js 20.19 or later\npip install {NODE}, or install Node.js\nthen again")
+        raise SystemExit(
+            f"the cockpit's page cannot be built: no npm found with Node.js 20.19 or later\npip install {NODE}, or install Node.js\nthen again"
+        )
     command, env = tool
     for step in (["ci", "--ignore-scripts", "--no-audit", "--no-fund"], ["run", "build"]):
-        done = subprocess.run([*command, *step], cwd=root / UI, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            [*command, *step], cwd=root / UI, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
         if done.returncode:
             said = [line for line in done.stdout.splitlines() if line.strip()]
             sys.stderr.write("\n".join(said[-TAIL_LINES:]) + "\n")

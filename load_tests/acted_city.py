@@ -103,7 +103,9 @@ class Acted:
             observed = round(expected + min(1.0, duration_s / (6 * HOUR_S)) * burst)
             p = min(1.0, math.exp(-((observed - expected) ** 2) / (2 * expected + observed)))
             evidence.append(
-                Evidence(duration_s, float(observed), round(expected, 2), round(max(0.0, expected - spread), 1), round(expected + spread, 1), p)
+                Evidence(
+                    duration_s, float(observed), round(expected, 2), round(max(0.0, expected - spread), 1), round(expected + spread, 1), p
+                )
             )
         lead = min(evidence, key=lambda one: one.p)
         why = (

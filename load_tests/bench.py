@@ -187,7 +187,9 @@ def cockpit(
     try:
         report = run(rate=rate, seconds=seconds, say=_say)
     except (ModuleNotFoundError, FileNotFoundError) as error:
-        sys.stderr.write(f"tocsin bench cockpit needs Chromium and Playwright: apt-get install chromium, pip install playwright ({error})\n")
+        sys.stderr.write(
+            f"tocsin bench cockpit needs Chromium and Playwright: apt-get install chromium, pip install playwright ({error})\n"
+        )
         raise typer.Exit(2) from None
     _finish(report, json=json)
 

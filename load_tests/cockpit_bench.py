@@ -159,7 +159,9 @@ def _heap_mb(session: Any) -> float:
     return float(session.send("Runtime.getHeapUsage")["usedSize"]) / MB
 
 
-def _report(views: list[float], noted: Any, written: dict[str, list[float]], *, rate: int, seconds: float, heap: tuple[float, float]) -> Cockpit:
+def _report(
+    views: list[float], noted: Any, written: dict[str, list[float]], *, rate: int, seconds: float, heap: tuple[float, float]
+) -> Cockpit:
     waited = []
     for alert_id, times in written.items():
         seen = noted["seen"].get(alert_id, [])

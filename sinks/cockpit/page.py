@@ -64,7 +64,9 @@ def add_page(app: FastAPI, page: dict[str, File] | None = None) -> None:
 
 
 def _answer(file: File, request: Request) -> Response:
-    accepted = {each.partition(";")[0].strip().lower() for each in request.headers.get("accept-encoding", "").split(",") if "q=0" not in each}
+    accepted = {
+        each.partition(";")[0].strip().lower() for each in request.headers.get("accept-encoding", "").split(",") if "q=0" not in each
+    }
     coding = next((each for each in file.forms if each in accepted), "")
     headers = {"Cache-Control": file.cache_control, "Vary": "Accept-Encoding"}
     if coding:

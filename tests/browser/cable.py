@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 
 CHUNK = 65_536
 LOOK_S = 0.05
@@ -44,10 +45,8 @@ class Cable:
     def _close(self, pair: tuple[socket.socket, socket.socket]) -> None:
         self._pairs.discard(pair)
         for end in pair:
-            try:
+            with suppress(OSError):  # it has been closed
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # it has been closed
             end.close()
 
     def _accept(self) -> None:

@@ -41,7 +41,9 @@ def enter(browser: Any, stage: Stage) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)
-        page.on("console", lambda said: said.type in {"error", "warning"} and not said.text.startswith(LOST) and complaints.append(said.text))
+        page.on(
+            "console", lambda said: said.type in {"error", "warning"} and not said.text.startswith(LOST) and complaints.append(said.text)
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: request.url.startswith(stage.url) or complaints.append(f"asked {request.url}"))
         page.goto(f"{stage.url}/link/{LINK}-{name}")

@@ -8,7 +8,9 @@ from typing import Any
 from tests.browser.stage import Stage
 
 PAGES = ("watch", "alert", "area", "quality", "silences", "handover", "index", "audit")
-SETTLED = "!document.querySelector('main [role=status]:not([data-mutes])') && document.querySelectorAll('.chart:not(:has(canvas))').length === 0"
+SETTLED = (
+    "!document.querySelector('main [role=status]:not([data-mutes])') && document.querySelectorAll('.chart:not(:has(canvas))').length === 0"
+)
 
 
 def until(page: Any, what: str, seconds: float = 15.0) -> None:

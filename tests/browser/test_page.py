@@ -129,7 +129,9 @@ def test_everything_that_can_be_pressed_is_large_enough(enter: Callable[..., Any
     page = enter(viewport=PHONE)
     for name in ("watch", "alert", "silences"):
         show(page, stage, name)
-        small = page.evaluate("[...document.querySelectorAll('button, input, select')].map(b => [b.textContent, b.getBoundingClientRect()]).filter(([, r]) => r.width && (r.width < 24 || r.height < 24)).map(([t]) => t)")
+        small = page.evaluate(
+            "[...document.querySelectorAll('button, input, select')].map(b => [b.textContent, b.getBoundingClientRect()]).filter(([, r]) => r.width && (r.width < 24 || r.height < 24)).map(([t]) => t)"
+        )
         assert small == [], name
 
 

@@ -23,7 +23,9 @@ def test_every_page_is_drawn(enter: Callable[..., Any], stage: Stage, scheme: st
     folder = Path(os.environ.get("TOCSIN_SCREENS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     stage.town.happen(4)
-    stage.town.obey("s1", "silence", "cleo", {"area": "back-bay", "until_s": stage.town.now_s + 9000, "signals": ["noise"], "reason": "known_event"})
+    stage.town.obey(
+        "s1", "silence", "cleo", {"area": "back-bay", "until_s": stage.town.now_s + 9000, "signals": ["noise"], "reason": "known_event"}
+    )
     desk = enter("cleo", color_scheme=scheme, viewport={"width": 1440, "height": 900})
     session = desk.context.new_cdp_session(desk)
     sizes = {}

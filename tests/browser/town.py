@@ -44,7 +44,14 @@ class Shown(View):
             "since_s": alert.onset_s, "due_s": alert.onset_s + (3600 if late else 90_000), "escalated": int(late),
         }  # fmt: skip
         why_zh = f"{told['area_path'][-1]}{LEAD_ZH}{alert.why.partition(': ')[2]}"
-        return {"duty": duty, "muted_by": alert.muted_by, "why_zh": why_zh, "clears_zh": "十二小时内持续低于阈值即解除。", "dissent": 0, **told}
+        return {
+            "duty": duty,
+            "muted_by": alert.muted_by,
+            "why_zh": why_zh,
+            "clears_zh": "十二小时内持续低于阈值即解除。",
+            "dissent": 0,
+            **told,
+        }
 
     def detail(self, alert: Alert) -> dict[str, Any]:
         done = [{"step": step, "actor": "anna", "at_s": alert.updated_s} for step in self._town.done.get(alert.id, ())]
@@ -101,7 +108,16 @@ class Town:
         """What decide would make of a command."""
         with self.lock:
             self.given.append((kind, actor, body))
-            self.audit.append({"n": len(self.audit) + 1, "at_s": self.now_s, "actor": actor, "role": USERS.get(actor, "operator"), "action": kind, "subject": body.get("alert", body.get("area", ""))})
+            self.audit.append(
+                {
+                    "n": len(self.audit) + 1,
+                    "at_s": self.now_s,
+                    "actor": actor,
+                    "role": USERS.get(actor, "operator"),
+                    "action": kind,
+                    "subject": body.get("alert", body.get("area", "")),
+                }
+            )
             refusal = self._change(command_id, kind, actor, body)
             told = Outcome(Command(command_id, self.now_s, actor, kind, ""), refusal)
             self.past.append((len(self.past) + 1, told))
@@ -111,7 +127,18 @@ class Town:
         self.acted.now_s = max(self.acted.now_s, int(time.time()))
         if kind == "silence":
             path = self.view.places.path(body["area"])
-            self.silences.append({"id": command_id, "actor": actor, "reason": body["reason"], "area": body["area"], "area_path": path, "signals": body["signals"], "since_s": int(time.time()), "until_s": body["until_s"]})
+            self.silences.append(
+                {
+                    "id": command_id,
+                    "actor": actor,
+                    "reason": body["reason"],
+                    "area": body["area"],
+                    "area_path": path,
+                    "signals": body["signals"],
+                    "since_s": int(time.time()),
+                    "until_s": body["until_s"],
+                }
+            )
             return ""
         if kind == "unsilence":
             self.silences = [one for one in self.silences if one["id"] != body["silence"]]

@@ -37,7 +37,9 @@ def run(tmp_path: Path) -> Run:
             (tools / "node").chmod(0o755)
         env = {**os.environ, "PATH": f"{tools}:/usr/bin:/bin" if npm else str(tools), "PYTHONPATH": str(ROOT)}
         script = "import hatch_build, pathlib, sys; hatch_build.find_spec = lambda name: None; hatch_build.build(pathlib.Path(sys.argv[1]))"
-        return subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=env, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)], env=env, capture_output=True, text=True, check=False, timeout=60
+        )
 
     return _run
 
