@@ -22,6 +22,7 @@ UI = Path(__file__).parents[2] / "sinks/cockpit/ui"
 STYLE = (UI / "src/style.css").read_text(encoding="utf-8")
 SOURCES = {path: path.read_text(encoding="utf-8") for path in sorted((UI / "src").rglob("*")) if path.suffix in {".svelte", ".ts"}}
 WORDS = {name: json.loads((UI / f"src/words/{name}.json").read_text(encoding="utf-8")) for name in ("en", "zh")}
+PACKED = gzip.compress(b"console.log('x');\n" * 200, mtime=0)
 SCRIPT = b"console.log('x');\n" * 200
 
 
@@ -30,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
     """A page as a build leaves it."""
     (tmp_path / "index.html").write_text("<!doctype html><title>T</title>")
     (tmp_path / "index-a1B2_c3-.js").write_bytes(SCRIPT)
-    (tmp_path / "index-a1B2_c3-.js.gz").write_bytes(gzip.compress(SCRIPT))
+    (tmp_path / "index-a1B2_c3-.js.gz").write_bytes(PACKED)
     (tmp_path / "index-a1B2_c3-.js.br").write_bytes(b"as brotli would")
     (tmp_path / "icon.svg").write_text("<svg/>")
     (tmp_path / "sources.sha256").write_text("1234")
@@ -66,9 +67,10 @@ def test_what_has_a_hash_in_its_name_is_kept_for_good_and_the_rest_asked_for_aga
         ("", None, SCRIPT),
         ("identity", None, SCRIPT),
         ("gzip, deflate, br", "br", b"as brotli would"),
-        ("gzip;q=1.0", "gzip", gzip.compress(SCRIPT)),
-        ("gzip, br;q=0", "gzip", gzip.compress(SCRIPT)),
+        ("gzip;q=1.0", "gzip", PACKED),
+        ("gzip, br;q=0", "gzip", PACKED),
     ],
+    ids=["nothing said", "identity", "all", "gzip alone", "no brotli"],
 )
 def test_a_file_comes_in_the_smallest_form_that_the_reader_understands(
     folder: Path, accept: str, coding: str | None, content: bytes
@@ -76,8 +78,7 @@ def test_a_file_comes_in_the_smallest_form_that_the_reader_understands(
     answer = ask(folder, "/static/index-a1B2_c3-.js", accept)
     assert answer.headers.get("content-encoding") == coding
     assert answer.headers["vary"] == "Accept-Encoding"
-    assert answer.content[:8] == content[:8]
-    assert len(answer.content) == len(content)
+    assert answer.content == content
 
 
 @pytest.mark.parametrize("path", ["/static/nothing.js", "/static/sources.sha256", "/static/index-a1B2_c3-.js.gz", "/static/..%2fapi.py"])
