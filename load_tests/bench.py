@@ -7,6 +7,7 @@ tocsin bench fuzz --json        records bent out of shape, through intake: none 
 tocsin bench simulate --json    the whole pipeline over a model of the log, under faults drawn from seeds: a failing one replays exactly
 tocsin bench fanout --json      how soon an alert reaches a thousand readers of the feed, some of them stuck
 tocsin bench attention --json   how many things people must look at, against a plain threshold; a shift at four levels
+tocsin bench cockpit --json     the cockpit's page in a browser: first view, frames and memory while alerts come, and how soon one is seen
 tocsin bench accuracy --json    outbreaks found at a fixed rate of false alarms, and by detectors of others
 
 And what the Kafka shell does on a real broker and a real ClickHouse server, which the bench starts:
@@ -183,6 +184,25 @@ def attention(
     from load_tests import attention as bench
 
     _finish(bench.run(seed), json=json)
+
+
+@app.command(epilog="Example: tocsin bench cockpit --rate 200 --seconds 60 --json")
+def cockpit(
+    json: Json = False,
+    rate: Annotated[int, typer.Option(min=1, max=6_000, help="Alerts a minute.")] = 200,
+    seconds: Annotated[float, typer.Option(min=1, max=3_600, help="How long they come.")] = 60.0,
+) -> None:
+    """The cockpit's page in Chromium, driven by Playwright; status 1: it comes late, moves in jerks, or grows."""
+    from load_tests.cockpit_bench import run
+
+    try:
+        report = run(rate=rate, seconds=seconds, say=_say)
+    except (ModuleNotFoundError, FileNotFoundError) as error:
+        sys.stderr.write(
+            f"tocsin bench cockpit needs Chromium and Playwright: apt-get install chromium, pip install playwright ({error})\n"
+        )
+        raise typer.Exit(2) from None
+    _finish(report, json=json)
 
 
 @app.command(name="end-to-end", epilog="Example: tocsin bench end-to-end --records 1000000 --kill 3 --json")
