@@ -267,6 +267,13 @@ def test_what_lies_inside_is_taken_as_the_caller_s(made: Callable[[int], Town], 
     assert (actor, action, subject.split()[0]) == ("north", "command", kind)
 
 
+@pytest.mark.parametrize("area, status", [("d1a", 200), ("city", 200), (OUTSIDE[0], 404), ("nowhere", 404)])
+def test_an_area_outside_is_as_if_it_were_not_there(made: Callable[[int], Town], area: str, status: int) -> None:
+    answer = made(1).cockpit.ask("GET", f"/api/alerts?area={area}", headers=USERS["d1"])
+    assert answer.status_code == status
+    assert status == 200 or answer.json()["detail"] == "this city has no such area"
+
+
 def test_an_alert_that_leaves_the_scope_is_told_to_be_gone(made: Callable[[int], Town]) -> None:
     town = made(1)
     here, there = placed(town.rng, "moves", 0, INSIDE), placed(town.rng, "moves", 1, OUTSIDE)
