@@ -91,17 +91,18 @@ class Sight:
     def narrow(self, alert: Alert) -> Alert | None:
         """The alert without what lies outside; None when nothing of it shows. The very same object when all of it does.
 
-        State, band and risk stay those of the whole incident.
+        State, band and risk stay those of the whole incident. Whose duty it is shows where that area may be named.
         """
         if self.whole:
             return alert
         members = tuple(member for member in alert.members if member.area in self._seen)
         if not members and alert.area not in self._seen:
             return None
+        duty = alert.duty if alert.duty is not None and self.names(alert.duty.area) else None
         if len(members) == len(alert.members) and alert.area in self._seen:
-            return alert
+            return alert if duty is alert.duty else msgspec.structs.replace(alert, duty=None)
         if not members:
-            return msgspec.structs.replace(alert, members=(), signals=(), why="")
+            return msgspec.structs.replace(alert, members=(), signals=(), why="", duty=duty)
         worst = max(members, key=lambda m: (m.risk, m.recurrence_s, m.area, m.signal))
         signals = {member.signal for member in members}
         return msgspec.structs.replace(
@@ -110,6 +111,7 @@ class Sight:
             signals=tuple(name for name in alert.signals if name in signals),
             why=alert.why if alert.why in {member.why for member in members} else worst.why,
             members=members,
+            duty=duty,
         )
 
     def step(self, step: Transition, alert: Alert | None) -> Transition | None:

@@ -169,6 +169,9 @@ def test_whoever_comes_from_elsewhere_comes_by_tls(tmp_path: Path, doors: Doors,
 def test_what_cannot_be_used_is_told_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(AccessError, match="there is no such file; tocsin users add makes it"):
         open_access(tmp_path, AREAS, Doors(users=tmp_path / "other.yaml"))
+    for name in ("", "../other", "a b", "a" * 65):
+        with pytest.raises(AccessError, match="names files; write 1 to 64 letters"):
+            open_access(tmp_path, AREAS, Doors(instance=name))
     users_file(tmp_path).write_text("users: {anna: {role: viewer, scope: [d9]}}")
     users_file(tmp_path).chmod(0o600)
     with pytest.raises(AccessError, match=r"users.yaml:1: users.anna.scope\[0\]: 'd9' is not an area"):

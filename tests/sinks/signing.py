@@ -49,10 +49,6 @@ users:
 """
 
 
-async def _steps(_alert_id: str) -> list[Any]:
-    return []
-
-
 class Clock:
     """The clock of everything here."""
 
@@ -83,7 +79,7 @@ class Cockpit:
         app = create_app(self.feed, areas, dict, gate=self.keeper, metrics=lambda: b"# EOF\n", keep_alive_s=0.05)
         app.include_router(session_router(self.keeper))
         app.include_router(shift_router(self.feed, lambda: int(self.clock.now_s)))
-        app.include_router(exports_router(self.feed, Outward("test", "Test", SIGNALS, _steps, self.feed._history or (lambda *_: []))))
+        app.include_router(exports_router(self.feed, Outward("test", "Test", SIGNALS, history=self.feed._history or (lambda *_: []))))
         app.include_router(audit_router(self.audit))
         assert set(BODIES) == set(rules().kinds)
         real = Rules(tuple(BODIES), ID_CHARS_MAX, ACTOR_CHARS_MAX, BODY_CHARS_MAX, rules().fits)
