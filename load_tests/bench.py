@@ -7,6 +7,7 @@ tocsin bench fuzz --json        records bent out of shape, through intake: none 
 tocsin bench simulate --json    the whole pipeline over a model of the log, under faults drawn from seeds: a failing one replays exactly
 tocsin bench fanout --json      how soon an alert reaches a thousand readers of the feed, some of them stuck
 tocsin bench cockpit --json     the cockpit's page in a browser: first view, frames and memory while alerts come, and how soon one is seen
+tocsin bench attention --json   how many things people must look at, against a plain threshold; a shift at four levels
 tocsin bench accuracy --json    outbreaks found at a fixed rate of false alarms, and by detectors of others
 
 And what the Kafka shell does on a real broker and a real ClickHouse server, which the bench starts:
@@ -192,6 +193,16 @@ def cockpit(
         )
         raise typer.Exit(2) from None
     _finish(report, json=json)
+
+
+@app.command(epilog="Example: tocsin bench attention --json")
+def attention(
+    json: Json = False, seed: Annotated[int, typer.Option(help="Of what people do in the shift, and of the weeks it lies in.")] = 1
+) -> None:
+    """Things to look at in Boston's year against a plain threshold, and escalation over the levels of Hangzhou; status 1: too many, or wrong."""
+    from load_tests import attention as bench
+
+    _finish(bench.run(seed), json=json)
 
 
 @app.command(name="end-to-end", epilog="Example: tocsin bench end-to-end --records 1000000 --kill 3 --json")

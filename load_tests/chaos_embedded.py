@@ -30,6 +30,7 @@ import orjson
 from msgspec import Struct
 
 from load_tests.chaos_town import Cell, Item, batches, count, make, write_town
+from load_tests.credentials import program
 from streams.columns import unpack
 from streams.core.journal import decode
 from streams.model import Counts
@@ -87,6 +88,7 @@ class Town:
         self._port = 0
         self._token = ""
         folder.mkdir(parents=True)
+        self.headers = program(folder / "state")
 
     def start(self) -> None:
         """Start and wait until it answers; again, should it be killed meanwhile."""
@@ -167,7 +169,7 @@ class Town:
     def metrics(self) -> str:
         """The process's own numbers."""
         connection = HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_S_MAX)
-        connection.request("GET", "/metrics")
+        connection.request("GET", "/metrics", headers=self.headers)
         text = connection.getresponse().read().decode()
         connection.close()
         return text

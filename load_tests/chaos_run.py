@@ -17,6 +17,7 @@ from typing import ClassVar, NamedTuple
 
 from msgspec import Struct
 
+from load_tests.credentials import program
 from load_tests.followers import Follower, Stuck
 from load_tests.harry import Harrier, Role
 from load_tests.kafka_run import TOPIC_PARTITIONS, Ran, Run, produce
@@ -125,7 +126,8 @@ class ChaosRun(Run):
             SINK: Kept(self.place, "sink", "clickhouse", "--instance", "2", name="sink-2"),
         }
         self.troubled, self.given = Troubled(), 0
-        self.follower = Follower(self._port)
+        self._headers = program(self.place.folder / "state")
+        self.follower = Follower(self._port, self._headers)
         self._ready = Ready(self._port)
         self.told: dict[tuple[str, int], float] = {}  # (alert, step) -> when it was said first, by the broker's clock
 
@@ -142,7 +144,7 @@ class ChaosRun(Run):
             assert 2 not in child.ends and len(child.ends) < ENDS_MAX, f"ended with {child.ends}; see {child.log}"
 
     def go(self) -> Ran:
-        with Keeper([*self._children(), *self._seconds.values()]), self.follower, Stuck(self._port, STUCK):
+        with Keeper([*self._children(), *self._seconds.values()]), self.follower, Stuck(self._port, STUCK, self._headers):
             return super().go()
 
     def _given(self) -> dict[At, int]:

@@ -6,6 +6,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from types import TracebackType
 
@@ -21,7 +22,8 @@ LOOK_S = 1.0
 class Follower:
     """One that reads, in a thread of its own for as long as the ``with`` block lasts; it comes back with the id of its last event."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, headers: Mapping[str, str]) -> None:
+        self._headers = headers
         self.got: dict[tuple[str, int], float] = {}  # (alert, step) -> when it came first, by the wall clock
         self.repeated = 0
         self.resets = 0
@@ -41,7 +43,7 @@ class Follower:
         while not self._stop.is_set():
             connection = HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_S)
             try:
-                connection.request("GET", "/api/stream", headers={"Last-Event-ID": self._last} if self._last else {})
+                connection.request("GET", "/api/stream", headers={**self._headers, **({"Last-Event-ID": self._last} if self._last else {})})
                 answer = connection.getresponse()
                 if answer.status == 200:
                     self._read(answer)
@@ -79,8 +81,8 @@ class Follower:
 class Stuck:
     """So many that ask for the stream and never read; each asks again once the server has given it up."""
 
-    def __init__(self, port: int, number: int) -> None:
-        self._port, self._number = port, number
+    def __init__(self, port: int, number: int, headers: Mapping[str, str]) -> None:
+        self._port, self._number, self._headers = port, number, headers
         self.given_up = 0
         self._open: list[socket.socket] = []
         self._stop = threading.Event()
@@ -110,7 +112,8 @@ class Stuck:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, STUCK_BYTES)
         try:
             plain.connect(("127.0.0.1", self._port))
-            plain.sendall(f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n\r\n".encode())
+            given = "".join(f"{name}: {value}\r\n" for name, value in self._headers.items())
+            plain.sendall(f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\n{given}\r\n".encode())
         except OSError:
             plain.close()
             return False

@@ -21,6 +21,7 @@ import orjson
 from confluent_kafka import Producer
 from msgspec import Struct
 
+from load_tests.credentials import program
 from load_tests.latency_town import PARTITIONS, Sent, Traffic, burst_signals, history, streets, write_town
 from load_tests.progress import Progress
 from load_tests.services.children import Child, Place, until
@@ -64,7 +65,8 @@ class Latency(Struct):
 class Listener:
     """A client of the cockpit's stream in a thread of its own: when news of each signal came, by the monotonic clock."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, headers: dict[str, str]) -> None:
+        self._headers = headers
         self._connection = HTTPConnection("127.0.0.1", port, timeout=ANSWER_S)
         self._news: dict[str, list[float]] = {}
         self._thread = threading.Thread(target=self._listen, name="listener", daemon=True)
@@ -85,7 +87,7 @@ class Listener:
         return next((at - since for at in self._news.get(signal, ()) if at >= since), None)
 
     def _open(self) -> bool:
-        self._connection.request("GET", "/api/stream")
+        self._connection.request("GET", "/api/stream", headers=self._headers)
         self._answer = self._connection.getresponse()
         if self._answer.status == 200:
             return True
@@ -118,6 +120,7 @@ def run(folder: Path, *, rate: int, seconds: float, seed: int) -> Latency:
         place = Place({"TOCSIN_KAFKA_BOOTSTRAP": kafka.bootstrap, "TOCSIN_KAFKA_PREFIX": "live."}, place_folder)
         flags = ("--city", str(settings), "--state", str(place_folder / "state"))
         assert Child(place, "topics", "create", *flags, "--partitions", str(COUNT_PARTITIONS), name="topics").start().wait() == 0
+        headers = program(place_folder / "state")
         producer = Producer(producer_settings(place.deployment.kafka))
         _load(place, settings, producer, rate, bursts, seed)
         children = [
@@ -127,7 +130,7 @@ def run(folder: Path, *, rate: int, seconds: float, seed: int) -> Latency:
         progress = Progress(place.deployment.kafka, {"counts": COUNT_PARTITIONS, "findings": 1})
         progress.settle({ASSESS: ("counts", "findings")}, lambda: _run(children), LOAD_S_MAX)
         until(lambda: children[2].said("up"), "the cockpit is up")
-        listener = Listener(int(str(children[2].said("up")[-1]["url"]).rsplit(":", 1)[1]))
+        listener = Listener(int(str(children[2].said("up")[-1]["url"]).rsplit(":", 1)[1]), headers)
         listener.start()
         sender = Sender(place, producer, rate, seed)
         sender.go(WARM_S, [])

@@ -37,6 +37,7 @@ AREAS = (
     Area("d2", "South", 1, "city"),
     Area("d1a", "North Bank", 2, "d1"),
     Area("d1b", "North Hill", 2, "d1"),
+    Area("d1c", "North Gate", 2, "d1"),
     Area("d1a1", "Mill Lane", 3, "d1a"),
 )
 SIGNALS = (Signal("noise", "Noise", "noise"), Signal("water_level", "Water level", "floods", kind="level"))

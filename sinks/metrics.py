@@ -50,6 +50,11 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("tocsin_feed_subscribers", "gauge", (), "Open event streams"),
     Metric("tocsin_feed_dropped_subscribers_total", "counter", (), "Event streams that were ended because nobody read them"),
     Metric("tocsin_feed_resets_total", "counter", (), "Readers who had to begin again with a snapshot"),
+    Metric("tocsin_sign_ins_throttled_total", "counter", (), "Attempts to sign in that had to wait"),
+    Metric(
+        "tocsin_users_file_failures_total", "counter", (), "Times the users file had changed and could not be used, or sessions not kept"
+    ),
+    Metric("tocsin_audit_failures_total", "counter", ("of",), "Views that were not written down, actions that therefore did not happen"),
     Metric("tocsin_sink_write_seconds", "histogram", ("sink",), "How long a batch takes to write"),
     Metric("tocsin_sink_rows_total", "counter", ("sink",), "Rows and events that a sink has taken"),
     Metric("tocsin_sink_failures_total", "counter", ("sink", "retryable"), "Batches that a sink did not take; retryable: true or false"),
@@ -128,6 +133,13 @@ class Metrics:
         self._total("tocsin_feed_dropped_subscribers_total", dropped)
         self._total("tocsin_feed_resets_total", resets)
 
+    def access(self, throttled: int, failures: int, views: int, actions: int) -> None:
+        """Numbers of users, sessions and audit since the cockpit began."""
+        self._total("tocsin_sign_ins_throttled_total", throttled)
+        self._total("tocsin_users_file_failures_total", failures)
+        self._total("tocsin_audit_failures_total", views, "view")
+        self._total("tocsin_audit_failures_total", actions, "action")
+
     def sink_write(self, sink: str, seconds: float, rows: int) -> None:
         """A sink has taken a batch."""
         self._of("tocsin_sink_write_seconds", sink).observe(seconds)
@@ -164,10 +176,11 @@ class Metrics:
         self._metrics["tocsin_bounds_reached_total"].labels("metric_labels").inc()
         return OTHER
 
-    def _total(self, name: str, total: int) -> None:
+    def _total(self, name: str, total: int, *values: str) -> None:
         """Bring a counter up to a total that somebody else keeps."""
-        self._of(name).inc(max(0, total - self._totals.get(name, 0)))
-        self._totals[name] = max(total, self._totals.get(name, 0))
+        key = "/".join((name, *values))
+        self._of(name, *values).inc(max(0, total - self._totals.get(key, 0)))
+        self._totals[key] = max(total, self._totals.get(key, 0))
 
 
 def _make(metric: Metric, registry: CollectorRegistry) -> Any:

@@ -18,6 +18,7 @@ PARTITIONS_MAX = 1024
 BUDGET_MAX = 1000.0
 SCAN_NEIGHBOURS_MAX = 20
 CONSEQUENCE_MAX = 10.0
+LINK_WORDS = ("area", "signal", "from", "to")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _DOTTED = re.compile(r"[^.\s][^.]*(?:\.[^.]+)*")
@@ -189,6 +190,8 @@ def check_sources(document: Document, city: City) -> None:
         if not _NAME.fullmatch(name):
             document.refuse(at, f"{name!r} is not a source's name; use a-z, 0-9, _ and -, at most 40: it becomes part of a topic's name")
         _check_paths(document, at, source)
+        if source.link:
+            _check_link(document, at, source.link)
         _check_places(document, at, source, city)
         _check_categories(document, at, source, signals)
         _check_readings(document, at, source, signals)
@@ -196,6 +199,16 @@ def check_sources(document: Document, city: City) -> None:
             document.refuse((*at, "timezone"), f"{source.timezone!r} is not a time zone; write one like America/New_York")
         if not 1 <= source.partitions <= PARTITIONS_MAX:
             document.refuse((*at, "partitions"), f"{source.partitions} is not between 1 and {PARTITIONS_MAX}; write how many the topic has")
+
+
+def _check_link(document: Document, at: KeyPath, link: str) -> None:
+    names = set(re.findall(r"\{([^}]*)\}", link))
+    if not re.fullmatch(r"https?://[^\s\"<>]+", link) or "{" in re.sub(r"\{[^{}]*\}", "", link):
+        document.refuse(
+            (*at, "link"), f"{link!r} is not an address; write https://... with {{area}}, {{signal}}, {{from}} and {{to}} where they belong"
+        )
+    elif unknown := sorted(names - set(LINK_WORDS)):
+        document.refuse((*at, "link"), f"{{{unknown[0]}}} is not known here; {nearest(unknown[0], LINK_WORDS)}")
 
 
 def _check_paths(document: Document, at: KeyPath, source: Source) -> None:

@@ -15,11 +15,28 @@ from msgspec import Struct, structs
 from streams import city_checks
 from streams.area_files import centres, local_date, read_areas, read_geometry, read_library, read_rows
 from streams.calendar_file import read_calendar
+from streams.duty_files import check_duty, check_rosters, read_rosters
 from streams.model import DAY_S, Area, Signal
-from streams.settings import Bands, City, Demo, Detection, KnownEvent, Lifecycle, Route, Source, derived
+from streams.playbook_files import read_playbooks
+from streams.settings import Bands, City, Demo, Detection, DutyRules, KnownEvent, Lifecycle, Route, Source, derived
 from streams.yaml_file import Document, Problems, nearest, read_document, read_section, show_path
 
-KEYS = ("city", "title", "timezone", "areas", "detection", "lifecycle", "bands", "privacy", "signals", "sources", "calendar", "demo")
+KEYS = (
+    "city",
+    "title",
+    "timezone",
+    "areas",
+    "detection",
+    "lifecycle",
+    "bands",
+    "privacy",
+    "signals",
+    "sources",
+    "calendar",
+    "duty",
+    "playbooks",
+    "demo",
+)
 FILE_NAME = "tocsin.yaml"
 
 
@@ -109,6 +126,7 @@ def _city(document: Document) -> City | None:
         "bands": read_section(document, Bands, "bands", absent=Bands()),
         "signals": read_section(document, dict[str, Signal], "signals"),
         "sources": read_section(document, dict[str, Source], "sources"),
+        "duty": read_section(document, DutyRules, "duty", absent=DutyRules()),
         "demo": _demo(document, timezone),
     }
     calendar = read_section(document, str, "calendar", absent="")
@@ -131,10 +149,30 @@ def _city(document: Document) -> City | None:
         codes, names = {area.code for area in areas}, {signal.name for signal in city.signals}
         days_off, planned = read_calendar(Path(document.file).parent / calendar, timezone, codes, names, document.problems)
         city = structs.replace(city, days_off=days_off, planned=planned)
+    city = _on_duty(document, city)
     city_checks.check_signals(document, city, durations=durations)
     city_checks.check_sources(document, city)
     _check_city(document, city)
     return city
+
+
+def _on_duty(document: Document, city: City) -> City:
+    """The city with its rosters and playbooks."""
+    check_duty(document, city)
+    if city.duty.roster and (path := _file(document, "duty", "roster", city.duty.roster)):
+        rosters = read_rosters(path, document.problems)
+        check_rosters(path, rosters, {area.code for area in city.areas}, city.duty.departments.keys(), document.problems)
+        city = structs.replace(city, rosters=rosters)
+    playbooks = read_section(document, str, "playbooks", absent="")
+    if not playbooks:
+        return city
+    folder = Path(document.file).parent / playbooks
+    if not folder.is_dir():
+        document.refuse(
+            ("playbooks",), f"{playbooks!r} is not a folder in {folder.parent}; correct the path, which is relative to this file"
+        )
+        return city
+    return structs.replace(city, playbooks=read_playbooks(folder, {signal.name for signal in city.signals}, document.problems))
 
 
 def _check_sections(document: Document, values: dict[str, Any], privacy: Privacy | None) -> bool:

@@ -53,6 +53,7 @@ class Signal(Struct, frozen=True):
     group: str = ""
     durations_s: tuple[int, ...] = ()  # empty: the city's
     detector: str = ""  # empty: the kind's default
+    title_zh: str = ""  # empty: as ``title``
     limit_low: float | None = None  # physical limits, levels only
     limit_high: float | None = None
     false_alerts_per_day: float | None = None  # this signal's own share of the budget; None: an equal one
@@ -238,6 +239,37 @@ class Member(Struct, frozen=True):
     risk: float
     why: str
     evidence: tuple[Evidence, ...] = ()
+    flags: tuple[str, ...] = ()  # of the finding that was its evidence
+
+
+class Duty(Struct, frozen=True):
+    """Whose an alert is: a department's, in an area that holds it. ``due_s``: when it goes to the area above unless somebody takes it on; 0: it does not."""
+
+    area: str
+    department: str = ""
+    since_s: int = 0
+    due_s: int = 0
+    escalated: int = 0  # how many times it has gone up
+
+
+class StepDone(Struct, frozen=True, array_like=True):
+    """A step of a playbook that somebody has ticked off."""
+
+    step: str
+    actor: str
+    at_s: int
+
+
+class Clears(Struct, frozen=True):
+    """When an alert ends by itself. ``by``: ``window``, when the one that ends at ``at_s`` closes; ``calm``, when nothing as rare as once in
+    ``recurrence_s`` is seen for ``hold_s``, at ``at_s`` at the earliest, never while ``dark``; ``hand``, not before a person says so; empty: it has ended.
+    """
+
+    by: Literal["window", "calm", "hand", ""] = ""
+    at_s: int = 0
+    recurrence_s: float = 0.0
+    hold_s: int = 0
+    dark: bool = False
 
 
 class Alert(Struct, frozen=True, tag="alert"):
@@ -264,6 +296,11 @@ class Alert(Struct, frozen=True, tag="alert"):
     muted_by: str = ""  # "silence:<id>" or "alert:<id>" that withheld its last notification, or that a withdrawn one is part of
     members_beyond: int = 0  # series of the latest window for which ``members`` had no room
     as_of_s: int = 0  # what this was said from: the newest window taken up, or ``updated_s``; never goes back
+    duty: Duty | None = None  # None: the city has no rules of duty
+    clearing: Clears = Clears()
+    steps: tuple[StepDone, ...] = ()  # by step
+    dissent: tuple[str, ...] = ()  # labels that experts hold against the one it has, each with how many do: "false 2"
+    seen: tuple[str, ...] = ()  # pseudonyms of those who have it before them, first ones first
 
 
 class Transition(Struct, frozen=True, tag="transition"):
@@ -286,6 +323,9 @@ class Transition(Struct, frozen=True, tag="transition"):
     why: str = ""
     config_version: str = ""
     muted_by: str = ""  # what withheld this notification, or, when that has ended, had withheld the last one; part_of_other: which
+    what: str = (
+        ""  # of a person's step: the label, the owner, the step of a playbook, the other alert; escalated, handed: "area/department"
+    )
 
 
 class Outcome(Struct, frozen=True, tag="outcome"):

@@ -63,6 +63,7 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True):
     readings: tuple[Reading, ...] = ()  # camera sources only
     device: tuple[str, ...] = ()  # paths that name a counter's device and rule; empty: those of id without time
     unknown_fields: Literal["skip", "reject"] = "skip"
+    link: str = ""  # page of the source's own system: https://..., with {area}, {signal}, {from} and {to} where they belong
     heartbeat: bool = False  # fold its readings into the signal feed.<source>, so that silence is seen
     allowed_lateness_s: int = 300
     idle_after_s: int = 120
@@ -99,6 +100,64 @@ class Lifecycle(Struct, frozen=True, forbid_unknown_fields=True):
     repeat_interval_s: int = 86_400  # what still raises and nobody has taken on is told again after so long; 0: never
     fold_areas: bool = True  # parent and child areas share an incident
     open_alerts_max: int = 10_000
+
+
+class Department(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who answers for some signals, in every area."""
+
+    title: str
+    title_zh: str = ""
+    signals: tuple[str, ...] = ()
+
+
+class Within(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long an alert of each band waits for somebody to take it on before it goes to the area above; 0: for ever."""
+
+    red_s: int = 600
+    orange_s: int = 1_800
+    yellow_s: int = 7_200
+    blue_s: int = 28_800
+
+
+class Roster(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is there for a department in an area, by pseudonym; ``hours``: "08:00-20:00" of local time, which may pass midnight, or empty: always."""
+
+    area: str
+    department: str
+    staff: tuple[str, ...]
+    hours: str = ""
+
+
+class DutyRules(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose an alert is: an area's and a department's. Without departments nobody's, and nothing goes up. ``roster``: path of a file beside the city's."""
+
+    departments: dict[str, Department] = {}
+    otherwise: str = ""  # the department of signals that none has
+    within: Within = Within()
+    shift_s: int = 28_800
+    alerts_per_shift_max: int = 6  # for one street and shift: beyond it the index says so
+    roster: str = ""
+
+
+class PlaybookStep(Struct, frozen=True):
+    """What to do next."""
+
+    id: str
+    text: str = ""
+    text_zh: str = ""
+
+
+class Playbook(Struct, frozen=True):
+    """What to do about some signals in some bands (empty: all), from a Markdown file."""
+
+    name: str
+    title: str
+    title_zh: str = ""
+    signals: tuple[str, ...] = ()
+    bands: tuple[str, ...] = ()
+    steps: tuple[PlaybookStep, ...] = ()
+    text: str = ""
+    text_zh: str = ""
 
 
 class Bands(Struct, frozen=True, forbid_unknown_fields=True):
@@ -173,6 +232,9 @@ class City(Struct, frozen=True):
     flat: bool = False
     days_off: tuple[int, ...] = ()  # proleptic Gregorian ordinals of local days that go like a Sunday
     planned: tuple[Planned, ...] = ()
+    duty: DutyRules = DutyRules()
+    rosters: tuple[Roster, ...] = ()
+    playbooks: tuple[Playbook, ...] = ()
     origin: str = ""  # the file it came from, for messages
     config_version: str = ""
     intake_hash: str = ""

@@ -84,8 +84,8 @@ class _Constructor(RoundTripConstructor):
         return super().construct_object(node, deep=deep)
 
 
-def read_document(path: Path, problems: Problems) -> Document:
-    """Reads a YAML 1.2 file; a file that cannot be read or parsed leaves ``data`` at None and a problem."""
+def read_document(path: Path, problems: Problems, *, begin: str = "city: name") -> Document:
+    """Reads a YAML 1.2 file, which might ``begin`` so; a file that cannot be read or parsed leaves ``data`` at None and a problem."""
     document = Document(str(path), problems)
     try:
         if path.stat().st_size > BYTES_MAX:
@@ -98,11 +98,17 @@ def read_document(path: Path, problems: Problems) -> Document:
     except UnicodeDecodeError as error:
         problems.add(document.file, 1, f"byte {error.start} is not UTF-8; save the file as UTF-8")
         return document
+    return parse_document(text, document, begin=begin)
+
+
+def parse_document(text: str, document: Document, *, begin: str = "city: name") -> Document:
+    """The same of a text that has been read: fills ``document``."""
+    problems = document.problems
     tree = _parsed(text, document)
     if tree is None:
         return document
     if not isinstance(tree, CommentedMap):
-        problems.add(document.file, 1, "is not a mapping of keys to values; begin with 'city: name'")
+        problems.add(document.file, 1, f"is not a mapping of keys to values; begin with '{begin}'")
         return document
     try:
         document.data = _plain(tree, (), document)

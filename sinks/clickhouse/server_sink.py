@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from clickhouse_driver import Client
-from clickhouse_driver.errors import Error, ErrorCodes, NetworkError, ServerException, SocketTimeoutError
 
 from sinks.base import Batch, SinkError
-from sinks.clickhouse.codes import refusal
+from sinks.clickhouse.connection import ANSWER_S, Connection
 from sinks.clickhouse.rows import Block, Column, blocks, reference_blocks
 from sinks.clickhouse.schema import BY_NAME, Version, check_database, columns_query, foreign_tables, tables_ddl
+from sinks.clickhouse.server_reader import QUERY_ROWS_MAX, named
 from sinks.clickhouse.views import views_ddl
 from streams.model import Area, Signal
 
 BLOCK_ROWS_MAX = 50_000
-CONNECT_S = 5
-ANSWER_S = 30
-QUERY_ROWS_MAX = 100_000
 
 _SETTINGS_SINCE: Version = (20, 3)  # before, a server refuses a setting that it does not know
-_NAMES = {code: name for name, code in vars(ErrorCodes).items() if isinstance(code, int)}
 
 
 class ServerSink:
@@ -55,12 +48,12 @@ class ServerSink:
             ValueError: ``database`` is not a name.
         """
         check_database(database)
-        self._connection, self._database, self._block_rows_max = dict(connection), database, block_rows_max
-        self.address = f"{connection.get('host')}:{connection.get('port')}"
+        self._database, self._block_rows_max = database, block_rows_max
+        self._connection = Connection(connection)
+        self._run = self._connection.run
+        self.address = self._connection.address
         self.version: Version = (0, 0)
         self._mutex = threading.Lock()
-        self._client: Client | None = None
-        self._made = self._closed = False
         try:
             self._make()
             self.describe(areas, signals, suppress_below)
@@ -81,8 +74,8 @@ class ServerSink:
                 " rename the database and start again, or choose another clickhouse.database",
                 retryable=False,
             )
-        self._made = True
-        self._drop()  # the next connection begins in the database
+        self._connection.database = self._database
+        self._connection.drop()  # the next one begins in the database
 
     def describe(self, areas: Sequence[Area], signals: Sequence[Signal], suppress_below: int) -> None:
         """Tell the views what they look up: small counts are shown only of areas that ``areas`` says are districts or wider.
@@ -104,7 +97,7 @@ class ServerSink:
                 be written again.
         """
         with self._mutex:
-            self._check_open()
+            self._connection.check_open()
             for block in list(blocks(batch, rows_max=self._block_rows_max)):  # all of it is checked before any of it is written
                 self._insert(block)
 
@@ -117,18 +110,12 @@ class ServerSink:
         limits = {"readonly": 1, "max_result_rows": QUERY_ROWS_MAX, "max_execution_time": ANSWER_S}
         with self._mutex:
             rows, columns = self._run("a query", sql, with_column_types=True, settings=limits)
-        names = [name for name, _ in columns]
-        return [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+        return named(rows, columns)
 
     def close(self) -> None:
         """Close the connection; closing twice is harmless."""
         with self._mutex:
-            self._closed = True
-            self._drop()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise SinkError("this sink is closed", retryable=False)
+            self._connection.close()
 
     def _insert(self, block: Block) -> None:
         types = {column.name: column.type for column in BY_NAME[block.table].columns}
@@ -144,55 +131,8 @@ class ServerSink:
             settings |= {"async_insert": 0, "max_partitions_per_insert_block": 0}
         return settings
 
-    def _run(self, what: str, statement: str, *rows: list[Any], **options: Any) -> Any:
-        self._check_open()
-        with self._told(what):
-            if self._client is None:
-                self._client = self._connected()
-            return self._client.execute(statement, *rows, **options)
-
-    def _connected(self) -> Client:
-        return Client(
-            **self._connection,
-            database=self._database if self._made else "",
-            connect_timeout=CONNECT_S,
-            sync_request_timeout=CONNECT_S,
-            send_receive_timeout=ANSWER_S,
-        )
-
-    @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
-        """Whatever goes wrong, the connection is not used again. The text of an error may quote data: it is not repeated."""
-        try:
-            yield
-        except (NetworkError, SocketTimeoutError, OSError, EOFError) as error:
-            self._drop()
-            raise SinkError(f"ClickHouse at {self.address} does not answer ({_why(error)})", retryable=True) from None
-        except Error as error:
-            self._drop()
-            code = int(error.code or 0)
-            where = f"ClickHouse at {self.address} did not take {what}" + ("" if isinstance(error, ServerException) else " (the driver)")
-            raise refusal(where, code, _NAMES.get(code, "")) from None
-
-    def _drop(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.disconnect()
-
 
 def _listed(column: Column, kind: str) -> list[Any]:
     """A list of its own, since the driver overwrites what it is given; whole seconds stand for times, None for NULL."""
     values: list[Any] = column.tolist() if isinstance(column, np.ndarray) else list(column)
     return [None if value != value else value for value in values] if kind.startswith("Nullable") else values  # noqa: PLR0124 - NaN
-
-
-def _plain(value: Any) -> Any:
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if isinstance(value, datetime) else value
-
-
-def _why(error: Exception) -> str:
-    """Why there was no answer, in the system's words: no text of the server's."""
-    if isinstance(error, EOFError):
-        return "it closed the connection"
-    told = error.strerror if isinstance(error, OSError) else str(error.args[0] or "").rpartition(" (")[0]  # the driver adds the address
-    return told or ("timed out" if isinstance(error, TimeoutError | SocketTimeoutError) else type(error).__name__)

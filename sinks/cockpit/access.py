@@ -5,6 +5,7 @@ Every request has passed the guard (``sinks.cockpit.guard``) before: an endpoint
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -27,6 +28,7 @@ WHOLE = "*"
 SIGHTS_MAX = 256
 
 LEAST: Mapping[str, Role] = {
+    "seen": "operator",
     "acknowledge": "operator",
     "assign": "operator",
     "hand": "operator",
@@ -66,6 +68,8 @@ class Sight:
         self._roots = roots = {code for code, area in places.areas.items() if area.parent is None}
         self.whole = WHOLE in self.scope or (bool(roots) and roots <= set(self.scope))
         self._seen = frozenset(code for code in places.areas if set(places.lineage(code)) & set(self.scope))
+        elsewhere = {area.name for code, area in places.areas.items() if code not in self._seen}
+        self._own = {code: places.areas[code].name for code in sorted(self._seen) if places.areas[code].name not in elsewhere}
         self._above = frozenset(at for code in self.scope if code in places.areas for at in places.lineage(code)) - self._seen
 
     def is_root(self, area: str) -> bool:
@@ -97,7 +101,7 @@ class Sight:
         if len(members) == len(alert.members) and alert.area in self._seen:
             return alert
         if not members:
-            return msgspec.structs.replace(alert, members=(), why="")
+            return msgspec.structs.replace(alert, members=(), signals=(), why="")
         worst = max(members, key=lambda m: (m.risk, m.recurrence_s, m.area, m.signal))
         signals = {member.signal for member in members}
         return msgspec.structs.replace(
@@ -109,15 +113,40 @@ class Sight:
         )
 
     def step(self, step: Transition, alert: Alert | None) -> Transition | None:
-        """A step of an alert (as it is known), without what lies outside; None when nothing of it shows."""
+        """A step of an alert (as it is known now), without what lies outside; None when nothing of it shows.
+
+        The alert may have lost members since: what the step says of signals and why shows as far as it is of what shows now.
+        """
         if self.whole:
             return step
         shown = self.narrow(alert) if alert is not None else None
         if shown is None:
-            return step if self.sees(step.area) and alert is None else None
-        if shown is alert and self.sees(step.area):
+            if alert is not None or not self.sees(step.area):
+                return None
+            why = step.why if self._is_about(step) else ""
+            return msgspec.structs.replace(step, signals=(), why=why, what=self._what(step))
+        assert alert is not None
+        now = alert.seq == step.seq
+        if shown is alert and now and self.sees(step.area) and self._what(step) == step.what:
             return step
-        return msgspec.structs.replace(step, area=shown.area, signals=shown.signals, why=shown.why)
+        kept = step.why in {member.why for member in shown.members} or self._is_about(step)
+        return msgspec.structs.replace(
+            step,
+            area=step.area if self.names(step.area) else shown.area,
+            signals=tuple(name for name in step.signals if name in shown.signals),
+            why=step.why if kept else shown.why if now else "",
+            what=self._what(step),
+        )
+
+    def _what(self, step: Transition) -> str:
+        """To where an alert was handed or has gone up, "area/department", where that area may be named."""
+        area, slash, _ = step.what.partition("/")
+        return step.what if not slash or self.names(area) else ""
+
+    def _is_about(self, step: Transition) -> bool:
+        """Whether the sentence that says why is about the step's own area, by its name, and that is one that shows."""
+        name = self._own.get(step.area)
+        return name is not None and f", {name}: " in step.why
 
 
 class Sights:
@@ -125,15 +154,17 @@ class Sights:
 
     def __init__(self, places: Places) -> None:
         self._places = places
+        self._mutex = threading.Lock()
         self._made: OrderedDict[tuple[str, ...], Sight] = OrderedDict()
 
     def of(self, scope: tuple[str, ...]) -> Sight:
         """The sight of a scope."""
-        sight = self._made.pop(scope, None) or Sight(self._places, scope)
-        self._made[scope] = sight
-        if len(self._made) > SIGHTS_MAX:
-            self._made.popitem(last=False)
-        return sight
+        with self._mutex:
+            sight = self._made.pop(scope, None) or Sight(self._places, scope)
+            self._made[scope] = sight
+            if len(self._made) > SIGHTS_MAX:
+                self._made.popitem(last=False)
+            return sight
 
 
 class Caller(NamedTuple):
@@ -165,7 +196,12 @@ class Caller(NamedTuple):
 
     def hears(self, actor: str) -> bool:
         """Whether the outcome of a command is theirs to know."""
-        return actor == self.actor or (self.sight.whole and (self.speaks_for_others or self.at_least("commander")))
+        return actor == self.actor or self.hears_all
+
+    @property
+    def hears_all(self) -> bool:
+        """Whether everything that happens is theirs to know."""
+        return self.sight.whole and (self.speaks_for_others or self.at_least("commander"))
 
     def require(self, role: Role, *, whole: bool = False) -> None:
         """Refuse who has not at least a role, or sees not the whole city.

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sinks.cockpit import scoped
 from sinks.cockpit.access import Gate, Who
 from sinks.cockpit.atlas import Atlas
+from sinks.cockpit.description import describe_problems
 from sinks.cockpit.feed import Feed
 from sinks.cockpit.guard import Guard
 from sinks.cockpit.page import add_page
@@ -44,6 +45,9 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+
+PARAMETERS = frozenset({"state", "area", "limit", "last_event_id", "days", "by", "since_s"})
+"""What a refusal may name."""
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Code = Annotated[str, Query(min_length=1, max_length=64)]
@@ -72,6 +76,7 @@ def create_app(
     _add_stream(app, feed, gate, keep_alive_s)
     _add_health(app, feed, health, metrics)
     add_page(app)
+    describe_problems(app)
     return app
 
 
@@ -174,7 +179,7 @@ async def _on_http(_request: Request, error: Exception) -> Response:
 async def _on_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # Only parameters that the API has are named: what else a request holds is not repeated.
-    names = sorted({str(each["loc"][-1]) for each in error.errors() if each["loc"][-1] in {"state", "area", "limit", "last_event_id"}})
+    names = sorted({str(each["loc"][-1]) for each in error.errors() if each["loc"][-1] in PARAMETERS})
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"not a value for: {', '.join(names)}; /api/openapi.json says what is" if names else "")
 
 

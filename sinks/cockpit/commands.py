@@ -87,7 +87,7 @@ def commands_router(feed: Feed, rules: Rules, submit: Submit) -> APIRouter:
         if not slots.acquire(blocking=False):
             raise _not_now(f"{CONCURRENT_MAX} commands are being written; try again")
         try:
-            given = _given(await _body_in_time(request), rules, who)
+            given = _given(await body_in_time(request), rules, who)
             subject, area = _within_reach(given, who, feed)
             await who.did("command", subject, area)
             try:
@@ -180,7 +180,8 @@ def _refuse_other_media(request: Request) -> None:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json, without a content encoding")
 
 
-async def _body_in_time(request: Request) -> bytes:
+async def body_in_time(request: Request) -> bytes:
+    """The body of a request, bounded in size and time. Raises ``HTTPException``."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_S_MAX):

@@ -18,9 +18,11 @@ import orjson
 from sinks.base import Batch, SinkError, refuse_not_finite
 from sinks.cockpit.access import Caller
 from sinks.cockpit.board import OPEN_MAX, Board, Held
+from sinks.cockpit.chronicle import Chronicle
 from sinks.cockpit.frames import Frames, Told, event
 from sinks.cockpit.outcomes import Outcomes
 from sinks.cockpit.ring import Ring
+from sinks.cockpit.silences import Silence, Silences
 from sinks.cockpit.views import View
 from streams.model import Alert, Outcome, Transition
 
@@ -105,6 +107,7 @@ class Feed:
         self._ahead_s = ahead_s
         self._board = Board(open_max=open_max)
         self._outcomes = Outcomes()
+        self._chronicle, self._silences = Chronicle(), Silences()
         self._ring = Ring(frames_max=ring_frames, bytes_max=ring_bytes)
         self._queue_frames = queue_frames
         self._subscribers_max = subscribers_max
@@ -118,10 +121,13 @@ class Feed:
 
     # the pump's side
 
-    def load(self, alerts: Iterable[Alert], last_id: int) -> None:
-        """Take up after a start: the newest state of the alerts, and the position of the newest transition in the journal."""
+    def load(self, alerts: Iterable[Alert], last_id: int, *, steps: Iterable[Transition] = (), silences: Iterable[Silence] = ()) -> None:
+        """Take up after a start: the newest state of the alerts, the position of the newest transition in the journal, the last steps before it."""
         held = [self._hold(alert) for alert in alerts]
         with self._mutex:
+            for step in steps:
+                self._chronicle.keep(step)
+            self._silences.load(silences)
             self._board.load(held)
             self._ring.start_after(last_id)
             self._released = self._ring.end
@@ -165,16 +171,17 @@ class Feed:
             changed = [held for held in incoming if self._board.keep(held)]
             for position, step in steps:
                 if isinstance(step, Outcome):
-                    self._outcomes.keep(step)
+                    self._outcome(step)
                     self._ring.add(self._frames.told((position, 0), step, position, None, None))
                 else:
+                    self._chronicle.keep(step)
                     known = self._board.get(step.alert_id)
                     self._ring.add(self._frames.told((position, 0), step, position, known, before.get(step.alert_id)))
                 self.last_id = position
             for held in changed:
                 if held.alert.id not in told:
                     self._ring.add(self._frames.update((self.last_id, 1), held, before.get(held.alert.id)))
-            unplaced = [outcome for position, outcome in batch.outcomes if position is None and self._outcomes.keep(outcome)]
+            unplaced = [outcome for position, outcome in batch.outcomes if position is None and self._outcome(outcome)]
             for outcome in unplaced:
                 self._ring.add(self._frames.told((self.last_id, 1), outcome, None, None, None))
             if steps or changed or unplaced:
@@ -186,6 +193,12 @@ class Feed:
         with self._mutex:
             self.closed = True
             self._call(self._flush)
+
+    def _outcome(self, outcome: Outcome) -> bool:
+        new = self._outcomes.keep(outcome)
+        if new:
+            self._silences.keep(outcome)
+        return new
 
     def _hold(self, alert: Alert) -> Held:
         return Held(alert, orjson.dumps(self.view.summary(alert)))
@@ -207,6 +220,21 @@ class Feed:
         with self._mutex:
             held = self._board.get(alert_id)
         return held.alert if held else None
+
+    def steps_of(self, alert_id: str) -> tuple[list[Transition], int]:
+        """Steps of an alert, oldest first, and how many came before them that are not remembered."""
+        with self._mutex:
+            return self._chronicle.of(alert_id)
+
+    def steps_since(self, at_s: int, limit: int) -> list[Transition]:
+        """Steps of all alerts since a time, newest first."""
+        with self._mutex:
+            return self._chronicle.since(at_s, limit)
+
+    def silences(self, now_s: int) -> list[Silence]:
+        """Silences that are set."""
+        with self._mutex:
+            return self._silences.standing(now_s)
 
     def outcome(self, command_id: str) -> Outcome | None:
         """What became of a command; None: not decided on yet, or too long ago."""
@@ -357,6 +385,8 @@ class Feed:
         return self._frames.snapshot(self._board.open, self.last_id, caller.sight, SNAPSHOT_ALERTS)
 
     def _heard(self, start: int, end: int, caller: Caller) -> bytes:
+        if caller.hears_all:
+            return self._ring.take(start, end)
         return b"".join(self._frames.heard(number, frame, caller) for number, frame in self._ring.frames(start, end))
 
 

@@ -73,15 +73,19 @@ class Frames:
         if held and shown is None and before is not None and sight.sees_alert(before):
             return event("gone", {"id": before.id}, frame.position)  # it has no part in sight any more
         if isinstance(frame.step, Transition):
-            whole = held is not None and shown is held.alert and sight.sees(frame.step.area)
-            return frame.data if whole else self._part_of(frame.step, frame.position, held, sight)
+            return self._part_of(frame, frame.step, sight)
+        if held and shown is held.alert:
+            return frame.data
         return event("update", {"alert": self._summary(held, shown, sight)}) if held and shown else b""
 
-    def _part_of(self, step: Transition, position: int | None, held: Held | None, sight: Sight) -> bytes:
+    def _part_of(self, frame: Frame, step: Transition, sight: Sight) -> bytes:
+        held, position = frame.held, frame.position
         shown = sight.narrow(held.alert) if held else None
         limited = sight.step(step, held.alert if held else None)
         if limited is None:
             return b""
+        if limited is step and held and shown is held.alert:
+            return frame.data
         alert = self._summary(held, shown, sight) if held and shown else None
         return event("transition", {"transition": self._view.transition(limited), "alert": alert}, position)
 

@@ -2,15 +2,17 @@
 
 An area is small below district level (level 2 and deeper), or when it is not in the tree. There an observed count
 below the floor is ``None`` with the words "fewer than 5", and so are what was expected and the p-value: with the recurrence
-interval they would give the count away. The ``why`` sentences were made with the same floor.
+interval they would give the count away. ``sinks.cockpit.small`` says which others go with it. The ``why`` sentences were made with
+the same floor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from streams.model import Alert, Area, Evidence, Member, Signal, Transition
+from sinks.cockpit.small import Key, SmallNumbers, lead_of, one_digit
+from streams.model import Alert, Area, Duty, Evidence, Member, Signal, Transition
 
 DISTRICT_LEVEL = 1
 MEMBERS_MAX = 50
@@ -41,20 +43,42 @@ class Places:
         return area is None or area.level > DISTRICT_LEVEL
 
 
+class Beside(NamedTuple):
+    """What the shell knows beside an alert's own words. ``sentence_zh``: a member's sentence in Chinese."""
+
+    sentence_zh: Callable[[Member], str]
+    clears_zh: Callable[[Alert], str]
+    playbook: Callable[[Alert], str]
+    links: Callable[[Alert], list[Json]]
+
+
+NOTHING_BESIDE = Beside(lambda _member: "", lambda _alert: "", lambda _alert: "", lambda _alert: [])
+
+
 class View:
     """Alerts and transitions as people may see them."""
 
-    def __init__(self, areas: Sequence[Area], signals: Sequence[Signal] = (), *, suppress_below: int = 5) -> None:
+    def __init__(
+        self,
+        areas: Sequence[Area],
+        signals: Sequence[Signal] = (),
+        *,
+        suppress_below: int = 5,
+        complementary: bool = True,
+        beside: Beside = NOTHING_BESIDE,
+    ) -> None:
         """Signals that are not given are taken to be counts, and are called by their bare name."""
         self.places = Places(areas)
         self.suppress_below = suppress_below
+        self._beside = beside
+        self._titles_zh = {signal.name: signal.title_zh or signal.title for signal in signals}
         self._titles = {signal.name: signal.title for signal in signals}
-        self._levels = frozenset(signal.name for signal in signals if signal.kind == "level")
+        levels = frozenset(signal.name for signal in signals if signal.kind == "level")
+        self._small = SmallNumbers(self.places, levels, suppress_below, complementary=complementary)
 
     def summary(self, alert: Alert) -> Json:
         """One alert for a list: without its members, with the evidence that says most."""
-        lead = max(alert.members, key=lambda m: (m.risk, m.recurrence_s, m.area, m.signal), default=None)
-        evidence = min(lead.evidence, key=lambda e: (e.p, e.duration_s), default=None) if lead else None
+        lead, told = lead_of(alert), self._small.told(alert)
         return {
             "id": alert.id,
             "seq": alert.seq,
@@ -70,22 +94,44 @@ class View:
             "onset_s": alert.onset_s,
             "updated_s": alert.updated_s,
             "reason": alert.reason,
-            "why": alert.why,
+            "why": self._why(alert, told),
+            "why_zh": self._why_zh(alert, told),
             "clears": alert.clears,
+            "clears_zh": self._beside.clears_zh(alert),
             "owner": alert.owner,
             "label": alert.label,
+            "duty": self._duty(alert.duty) if alert.duty else None,
+            "dissent": list(alert.dissent),
+            "seen": list(alert.seen),
+            "muted_by": alert.muted_by,
             "members": len(alert.members),
-            "lead": self._evidence(lead, evidence) if lead and evidence else None,
+            "lead": self._evidence(*lead, told) if lead else None,
             "config_version": alert.config_version,
         }
 
     def detail(self, alert: Alert) -> Json:
         """One alert whole: its members by risk, at most ``MEMBERS_MAX``, with all their evidence."""
         members = sorted(alert.members, key=lambda m: (-m.risk, -m.recurrence_s, m.area, m.signal))
+        told = self._small.told(alert)
         return {
             **self.summary(alert),
-            "members": [self._member(member) for member in members[:MEMBERS_MAX]],
+            "members": [self._member(member, told) for member in members[:MEMBERS_MAX]],
             "members_left_off": max(0, len(members) - MEMBERS_MAX),
+            "playbook": self._beside.playbook(alert) or None,
+            "steps_done": [{"step": done.step, "actor": done.actor, "at_s": done.at_s} for done in alert.steps],
+            "source_links": self._beside.links(alert),
+        }
+
+    def _duty(self, duty: Duty) -> Json:
+        level = self.places.areas[duty.area].level if duty.area in self.places.areas else 0
+        return {
+            "area": duty.area,
+            "area_path": self.places.path(duty.area),
+            "level": level,
+            "department": duty.department,
+            "since_s": duty.since_s,
+            "due_s": duty.due_s or None,
+            "escalated": duty.escalated,
         }
 
     def transition(self, step: Transition) -> Json:
@@ -107,11 +153,32 @@ class View:
             "recurrence_s": step.recurrence_s,
             "notify": step.notify,
             "actor": step.actor,
-            "why": step.why,
+            "what": step.what,
+            "why": self._small.step(step, self._titles),
             "config_version": step.config_version,
         }
 
-    def _member(self, member: Member) -> Json:
+    def _why(self, alert: Alert, told: frozenset[Key]) -> str:
+        """The sentence of the member that it is from."""
+        lead = lead_of(alert)
+        about = next((member for member in alert.members if member.why == alert.why), lead.member if lead else None)
+        return self._sentence(about, alert.why, told) if about else alert.why
+
+    def _why_zh(self, alert: Alert, told: frozenset[Key]) -> str:
+        lead = lead_of(alert)
+        about = next((member for member in alert.members if member.why == alert.why), lead.member if lead else None)
+        if about is None:
+            return alert.why
+        if self._small.exact(about):
+            title = self._titles_zh.get(about.signal, about.signal)
+            return self._small.sentence_zh(about, (about.area, about.signal) in told, title, self.places.areas)
+        return self._beside.sentence_zh(about)
+
+    def _sentence(self, member: Member, why: str, told: frozenset[Key]) -> str:
+        title = self._titles.get(member.signal, member.signal)
+        return self._small.sentence(member, why, (member.area, member.signal) in told, title, self.places.areas)
+
+    def _member(self, member: Member, told: frozenset[Key]) -> Json:
         return {
             "area": member.area,
             "area_path": self.places.path(member.area),
@@ -121,19 +188,31 @@ class View:
             "updated_s": member.updated_s,
             "recurrence_s": member.recurrence_s,
             "risk": member.risk,
-            "why": member.why,
-            "evidence": [self._evidence(member, evidence) for evidence in member.evidence],
+            "why": self._sentence(member, member.why, told),
+            "evidence": [self._evidence(member, evidence, told) for evidence in member.evidence],
         }
 
-    def _evidence(self, member: Member, evidence: Evidence) -> Json:
-        small = self.places.small(member.area) and member.signal not in self._levels
-        hidden = small and evidence.observed < self.suppress_below
+    def _evidence(self, member: Member, evidence: Evidence, told: frozenset[Key]) -> Json:
+        """``observed_text`` stands where the number is not exact, or not there."""
+        small = self._small
+        counted = small.counted(member.area, member.signal)
+        hidden = counted and (small.few(evidence) or (member.area, member.signal) not in told)
+        if counted and (hidden or small.rounds):
+            return {
+                "duration_s": evidence.duration_s,
+                "observed": None if hidden else small.rounded(evidence.observed),
+                "observed_text": small.text(evidence, told=not hidden),
+                "expected": None if hidden else one_digit(evidence.expected),
+                "lower": None,
+                "upper": None,
+                "p": None,
+            }
         return {
             "duration_s": evidence.duration_s,
-            "observed": None if hidden else evidence.observed,
-            "observed_text": f"fewer than {self.suppress_below}" if hidden else None,
-            "expected": None if hidden else evidence.expected,
-            "lower": None if hidden else evidence.lower,
-            "upper": None if hidden else evidence.upper,
-            "p": None if hidden else evidence.p,
+            "observed": evidence.observed,
+            "observed_text": None,
+            "expected": evidence.expected,
+            "lower": evidence.lower,
+            "upper": evidence.upper,
+            "p": evidence.p,
         }

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
 from streams.core.book import Book, Past
 from streams.core.budget import Budget
+from streams.core.duty import Duties
 from streams.core.early import Early
 from streams.core.growth import Growth, Told, Touched
 from streams.core.incidents import Incident, Relations, Series, Track, leading_first, opened
-from streams.core.lifecycle import FINAL, NEXT, RANK, TRANSITION_REASONS, Case, Limits, Step, clears_words
+from streams.core.lifecycle import FINAL, NEXT, RANK, TRANSITION_REASONS, Case, Limits, Step, clearing, clears_words
 from streams.core.muting import Silence, ended, muted_by
 from streams.core.whereabouts import whereabouts
 from streams.model import DAY_S, Alert, Command, Finding, Outcome, Transition
@@ -82,6 +84,18 @@ class Out(Struct):
     outcomes: list[Outcome] = []
 
 
+class By(NamedTuple):
+    """By what a step comes about: events, unless something is said here. ``what``: see ``Transition``."""
+
+    actor: str = ""
+    muter: str = ""  # what had muted it, and does so no more
+    clock: bool = False
+    what: str = ""
+
+
+EVENTS = By()
+
+
 class Alerts:
     """All alerts of one city; ``memory`` is the state, owned by ``Decide``."""
 
@@ -90,6 +104,8 @@ class Alerts:
         self.stretch = _stretch(city)
         self._counted = frozenset(s.name for s in city.signals if s.kind == "count" and s.direction == "up")
         self.book = Book(memory.open, memory.past)
+        tree = self.relations.tree
+        self.duties = Duties(city, lambda code: tree.parent(code) if code in tree else None, self.relations.within)
         self._memory = memory
 
     @property
@@ -173,26 +189,34 @@ class Alerts:
         if step.reason in TRANSITION_REASONS:
             self.say(incident, step, at_s, out)
 
-    def say(self, incident: Incident, step: Step, at_s: int, out: Out, *, actor: str = "", unmuted: str = "") -> None:
+    def say(self, incident: Incident, step: Step, at_s: int, out: Out, by: By = EVENTS) -> None:
         """Make the transition, tell a person or say who mutes it, and put away what has ended."""
         reason = step.reason
         muter = self._muter(incident) if step.notify else ""
         if step.notify:
             incident.muted_by = muter
             incident.said_band = max(incident.said_band, incident.leading().band, key=RANK.__getitem__)
+        self._on_duty(incident, at_s, told=step.notify, muted=bool(muter))
         if muter and incident.state == "none":
             reason = "silenced" if muter.startswith("silence:") else "inhibited"
         incident.seq += 1
         step = Step(step.state, reason, step.notify and not muter)
-        out.transitions.append(self.transition(incident, step, at_s, actor=actor, muted_by=muter or unmuted))
+        out.transitions.append(self.transition(incident, step, at_s, by._replace(muter=muter or by.muter)))
         incident.state, incident.reason = step.state, reason
-        if not actor and not unmuted:  # these go by people's clocks, which are ahead of events
+        if by == EVENTS:  # people's clocks are ahead of events
             incident.updated_s = at_s
         out.changed[incident.id] = incident
         if step.state in FINAL:
             self._end(incident)
 
-    def transition(self, incident: Incident, step: Step, at_s: int, *, actor: str = "", muted_by: str = "") -> Transition:
+    def _on_duty(self, incident: Incident, at_s: int, *, told: bool, muted: bool) -> None:
+        place, lead = self.whereabouts(incident), self.said(incident)
+        self.duties.widened(incident.handling, place)
+        if told or incident.handling.duty is None:
+            now_s = max(at_s, self._memory.clock_s)
+            self.duties.told(incident.handling, place, lead.signal, incident.leading().band, now_s, muted=muted)
+
+    def transition(self, incident: Incident, step: Step, at_s: int, by: By = EVENTS) -> Transition:
         """The step that an alert is about to take, in full."""
         assert step.state in NEXT[incident.state], f"{incident.state} does not become {step.state}"
         lead = incident.leading()
@@ -210,10 +234,11 @@ class Alerts:
             risk=lead.risk,
             recurrence_s=lead.recurrence_s,
             notify=step.notify,
-            actor=actor,
+            actor=by.actor,
             why=self.said(incident).why,
             config_version=incident.config_version,
-            muted_by=muted_by,
+            muted_by=by.muter,
+            what=by.what,
         )
 
     def age(self, incident: Incident, touch: Touch, dark: Mapping[str, tuple[str, ...]], out: Out) -> None:
@@ -228,7 +253,8 @@ class Alerts:
     def view(self, incident: Incident) -> Alert:
         """What people see of it now."""
         case = self._case(incident, Touch(), self._memory.taken_to_s)
-        return incident.alert(self.whereabouts(incident), self.said(incident).why, clears_words(case, self.limits, incident.due_s))
+        when = clearing(case, self.limits, incident.due_s)
+        return incident.alert(self.whereabouts(incident), self.said(incident).why, when, clears_words(when))
 
     def said(self, incident: Incident) -> Track:
         """The series whose sentence speaks for the alert: the strongest of its place, or of all where its place has none."""
@@ -245,15 +271,42 @@ class Alerts:
             was, incident.muted_by = incident.muted_by, self._muter(incident)
             if not incident.muted_by:
                 incident.told_s = at_s
-                self.say(incident, Step(incident.state, ended(was, self._memory.silences), True), at_s, out, unmuted=was)
+                self.say(incident, Step(incident.state, ended(was, self._memory.silences), True), at_s, out, By(muter=was))
+
+    # duty: by the journal's clock
+
+    def tick(self, out: Out) -> None:
+        """The clock has come to ``clock_s``: begin the time that people have, and let go up what nobody took on in it."""
+        now_s = self._memory.clock_s
+        for incident in self.in_order():
+            handling = incident.handling
+            if incident.muted_by or handling.duty is None:
+                continue
+            if self.duties.waits(handling):
+                self.duties.begin(handling, incident.leading().band, now_s)
+                out.changed[incident.id] = incident
+            elif 0 < handling.duty.due_s <= now_s:
+                duty = self.duties.escalate(handling)
+                by = By(clock=True, what=f"{duty.area}/{duty.department}")
+                self.say(incident, Step(incident.state, "escalated", True), now_s, out, by)
+
+    def next_duty_s(self) -> int | None:
+        """When the clock must come next for somebody's time to begin or to be over; a time past: at once."""
+        waiting = [i.handling for i in self.book.open.values() if i.handling.duty is not None and not i.muted_by]
+        due = [each.duty.due_s for each in waiting if each.duty is not None and each.duty.due_s]
+        return 0 if any(self.duties.waits(each) for each in waiting) else min(due, default=None)
 
     def _end(self, incident: Incident) -> None:
+        if incident.reason == "merged":  # its series are another's now
+            self.book.drop(incident)
+            return
         past_max = PAST_PER_ALERT * self.city.lifecycle.open_alerts_max
         self._memory.tally.forgotten += self.book.end(incident, self._memory.taken_to_s, past_max)
 
     def _muter(self, incident: Incident) -> str:
         others = self.book.above(incident.area, self.relations)
-        return muted_by(incident, self._memory.silences.values(), others, self.relations, self._memory.taken_to_s)
+        begun = (silence for silence in self._memory.silences.values() if silence.from_s <= self._memory.clock_s or not silence.from_s)
+        return muted_by(incident, begun, others, self.relations, self._memory.taken_to_s)
 
     def _case(self, incident: Incident, touch: Touch, now_s: int) -> Case:
         tracks = incident.tracks.values()
@@ -270,11 +323,12 @@ class Alerts:
             growth=tuple(_growth(heard, incident.told[signal]) for signal, heard in touch.signals.items() if signal in incident.told),
             worse_s=incident.worse_s,
             told_ago_s=now_s - incident.told_s,
-            taken_on=bool(incident.owner or incident.muted_by),
+            taken_on=bool(incident.handling.owner or incident.muted_by),
             goes_on=touch.goes_on,
             slow=any(track.slow for track in tracks),
             flapping=self.book.flapping(incident, now_s),
             held=incident.held,
+            by_hand=incident.by_hand,
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -95,6 +96,31 @@ class Book:
     def add(self, incident: Incident) -> None:
         assert incident.id not in self.open, f"two alerts are called {incident.id}"
         self.open[incident.id] = incident
+        self._settle(incident)
+        self._home |= dict.fromkeys(incident.tracks, incident.id)
+
+    def adopt(self, incident: Incident, tracks: Mapping[Series, Track], relations: Relations) -> None:
+        """Make series that are no alert's now part of one; beyond ``MEMBERS_MAX`` the weakest go."""
+        room = MEMBERS_MAX - len(incident.tracks)
+        kept = sorted(tracks, key=lambda series: (tracks[series].strength, series), reverse=True)[:room]
+        incident.beyond += len(tracks) - len(kept)
+        incident.tracks |= {series: tracks[series] for series in kept}
+        self._home |= dict.fromkeys(kept, incident.id)
+        self._place_anew(incident, relations)
+
+    def release(self, incident: Incident, tracks: Iterable[Series], relations: Relations) -> None:
+        """Let series go that are to be another alert's; if the lead is among them, the strongest of the rest leads, and the id stays."""
+        for series in tracks:
+            del incident.tracks[series], self._home[series]
+        if incident.lead not in incident.tracks:
+            lead = incident.leading()
+            incident.lead = (lead.area, lead.signal)
+        self._place_anew(incident, relations)
+
+    def _place_anew(self, incident: Incident, relations: Relations) -> None:
+        self._unsettle(incident)
+        incident.area = reduce(relations.common, sorted({area for area, _ in incident.tracks}))
+        incident.signals = sorted({signal for _, signal in incident.tracks})
         self._settle(incident)
 
     def take(self, incident: Incident, finding: Finding, at_s: int, limits: Limits, relations: Relations) -> Taken:
@@ -211,6 +237,7 @@ def _renew(incident: Incident, series: Series, finding: Finding, at_s: int, limi
             why=finding.why,
             evidence=finding.evidence,
             slow=slow,
+            flags=finding.flags,
             calm_s=0 if known is None else known.calm_s,
         )
     if hot:

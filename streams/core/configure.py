@@ -11,7 +11,7 @@ from msgspec import structs
 import detectors
 from detectors.base import params_of
 from streams.model import Command
-from streams.settings import City
+from streams.settings import City, PlaybookStep
 
 KIND = "configure"
 _cities = msgspec.json.Decoder(City)
@@ -30,7 +30,10 @@ def scored(city: City) -> City:
     {}
     """
     areas = tuple(structs.replace(area, geometry="") for area in city.areas)
-    return structs.replace(city, areas=areas, library={}, sources={}, demo=None, lines={}, origin="")
+    steps = tuple(
+        structs.replace(book, text="", text_zh="", steps=tuple(PlaybookStep(step.id) for step in book.steps)) for book in city.playbooks
+    )
+    return structs.replace(city, areas=areas, library={}, sources={}, rosters=(), playbooks=steps, demo=None, lines={}, origin="")
 
 
 def city_of(command: Command) -> City:

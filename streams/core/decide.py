@@ -24,16 +24,16 @@ from streams.core.book import Aged
 from streams.core.budget import Budget
 from streams.core.configure import city_of
 from streams.core.damage import REBUILD, SnapshotRefused, refused
-from streams.core.incidents import Incident
-from streams.core.lifecycle import Step, at_window
-from streams.core.muting import SILENCE_S_MAX, SILENCES_MAX, Silence
+from streams.core.lifecycle import at_window
+from streams.core.muting import Silence
+from streams.core.obey import Obey
 from streams.core.overlay import Overlay
-from streams.core.people import Assign, Body, Comment, EndSilence, Label, OnAlert, SetSilence, bounded, kept, parse
+from streams.core.people import bounded, kept, parse
 from streams.core.shard import shards_of
 from streams.model import Alert, Closed, Command, Finding, Outcome, Tick, Transition
 from streams.settings import City
 
-SNAPSHOT_VERSION = 5
+SNAPSHOT_VERSION = 6
 APPLIED_MAX = 10_000
 
 
@@ -60,6 +60,7 @@ class Decide:
         self._memory = Memory(SNAPSHOT_VERSION, dict.fromkeys(names, -1), dict.fromkeys(names, 0), Budget.of(city), Tally())
         self._alerts = Alerts(city, self._memory)
         self._overlay = Overlay(self._alerts, self._memory)
+        self._obey = Obey(self._alerts, self._overlay, self._memory)
 
     def apply(self, record: Finding | Closed | Command | Tick) -> Decided:
         """Take the next record of the findings journal."""
@@ -150,66 +151,8 @@ class Decide:
         elif body is None:
             refusal = self._configure(command, out)
         else:
-            refusal = self._obey(command, body, out)
+            refusal = self._obey.obey(command, body, out)
         out.outcomes.append(Outcome(kept(command, body), refusal))
-
-    def _obey(self, command: Command, body: Body, out: Out) -> str:
-        """Do what the command says; returns a refusal or nothing."""
-        match body:
-            case SetSilence():
-                return self._silence(command, body)
-            case EndSilence():
-                if self._memory.silences.pop(body.silence, None) is None:
-                    return "unknown_silence"
-                self._unmute(command.time_s, out)
-                return ""
-        incident = self._alerts.book.open.get(body.alert)
-        pending = self._overlay.provisional(body.alert) if incident is None else None
-        if incident is not None:
-            said = Out()
-            self._alerts.say(incident, self._mark(command, body, incident), command.time_s, said, actor=command.actor)
-            self._overlay.followed(incident, command.actor)
-            self._overlay.publish(said, out)
-        elif pending is not None:
-            self._overlay.obeyed(pending, self._mark(command, body, pending), command.time_s, command.actor, out)
-        else:
-            return "unknown_alert"
-        self._unmute(command.time_s, out)
-        return ""
-
-    @staticmethod
-    def _mark(command: Command, body: OnAlert | Assign | Label | Comment, incident: Incident) -> Step:
-        """Note on an alert what a person says of it; returns the step it takes."""
-        state, reason = incident.state, "commented"
-        match body:
-            case Assign():
-                incident.owner, reason = body.owner, "assigned"
-            case Label():
-                incident.label, reason = body.label, "labelled"
-            case OnAlert() if command.kind == "resolve":
-                state, reason = "cleared", "resolved"
-            case OnAlert():
-                incident.owner, reason = incident.owner or command.actor, "acknowledged"
-        return Step(state, reason)
-
-    def _unmute(self, at_s: int, out: Out) -> None:
-        said = Out()
-        self._alerts.unmute(at_s, said)
-        self._overlay.publish(said, out)
-        self._overlay.unmute(at_s, said, out)
-
-    def _silence(self, command: Command, body: SetSilence) -> str:
-        if body.area not in self._alerts.relations.tree:
-            return "unknown_area"
-        if not set(body.signals) <= {signal.name for signal in self._alerts.city.signals}:
-            return "unknown_signal"
-        now_s = max(self._memory.clock_s, command.time_s)
-        if not now_s < body.until_s <= now_s + SILENCE_S_MAX:
-            return "bad_until"
-        if len(self._memory.silences) >= SILENCES_MAX:
-            return "too_many_silences"
-        self._memory.silences[command.id] = Silence(command.id, command.actor, body.area, body.signals, body.until_s)
-        return ""
 
     def _configure(self, command: Command, out: Out) -> str:
         """Go on under another configuration, whole or not at all; alerts stay."""
@@ -222,6 +165,7 @@ class Decide:
         if shards != shards_of(self._alerts.city):
             self._reshard(shards)
         self._alerts, self._overlay = alerts, Overlay(alerts, self._memory)
+        self._obey = Obey(self._alerts, self._overlay, self._memory)
         self._memory.configured = command
         self._overlay.begin_again(out)
         self._take_up(out)
@@ -234,13 +178,8 @@ class Decide:
         memory.next_number = {shard: memory.next_number.get(shard, 0) for shard in sorted(shards)}
 
     def _tick(self, tick: Tick, out: Out) -> None:
-        memory = self._memory
-        memory.clock_s = max(memory.clock_s, tick.time_s)
-        over = [silence.id for silence in memory.silences.values() if silence.until_s <= memory.clock_s]
-        for name in over:
-            del memory.silences[name]
-        if over:
-            self._unmute(tick.time_s, out)
+        self._memory.clock_s = max(self._memory.clock_s, tick.time_s)
+        self._obey.tick(out)
 
     # what others ask
 
@@ -267,8 +206,8 @@ class Decide:
         return msgspec.structs.replace(self._memory.tally)
 
     def next_deadline_s(self) -> int | None:
-        """The earliest time at which a ``Tick`` would change something."""
-        return min((silence.until_s for silence in self._memory.silences.values()), default=None)
+        """The earliest time at which a ``Tick`` would change something; one that is past: the next one does."""
+        return self._obey.next_deadline_s()
 
     def snapshot(self) -> bytes:
         """All state; aliases nothing."""
@@ -290,6 +229,7 @@ class Decide:
             alerts = Alerts(city, memory)
             overlay = Overlay(alerts, memory)
         self._memory, self._alerts, self._overlay = memory, alerts, overlay
+        self._obey = Obey(alerts, overlay, memory)
 
     def check(self) -> None:
         """Assert what must hold between records."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from streams.core.areas import AreaTree
 from streams.core.growth import Told
-from streams.model import Alert, Band, Evidence, Finding, Member, Signal, State
+from streams.core.handling import Handling
+from streams.model import Alert, Band, Clears, Evidence, Finding, Member, Signal, State
 from streams.settings import City
 
 Series = tuple[str, str]  # area, signal
@@ -34,6 +35,7 @@ class Track(Struct):
     why: str
     evidence: tuple[Evidence, ...]
     slow: bool  # raised by durations longer than a day alone: judged by them; other series by the fresh ones, which forget
+    flags: tuple[str, ...] = ()
     calm_s: int = 0
     dark: bool = False
 
@@ -67,8 +69,8 @@ class Incident(Struct):
     told: dict[str, Told] = {}  # by signal
     held: bool = False
     muted_by: str = ""
-    owner: str = ""
-    label: str = ""
+    by_hand: bool = False  # a person has opened it, and a person ends it
+    handling: Handling = field(default_factory=Handling)
 
     def leading(self) -> Track:
         """The series with the greatest risk; equals go by area and signal."""
@@ -91,7 +93,7 @@ class Incident(Struct):
         """The greatest fresh recurrence interval of the last 24 h."""
         return max((peak for told in self.told.values() for peak in told.peaks.values()), default=0.0)
 
-    def alert(self, place: str, why: str, clears: str) -> Alert:
+    def alert(self, place: str, why: str, clearing: Clears, clears: str) -> Alert:
         """What people see of it; ``place``: the area it is said to be in, ``why``: the sentence of that place."""
         ordered = sorted(self.tracks.values(), key=leading_first)
         lead = ordered[0]
@@ -109,13 +111,20 @@ class Incident(Struct):
             reason=self.reason,
             why=why,
             clears=clears,
-            members=tuple(Member(t.area, t.signal, t.since_s, t.updated_s, t.recurrence_s, t.risk, t.why, t.evidence) for t in ordered),
+            members=tuple(
+                Member(t.area, t.signal, t.since_s, t.updated_s, t.recurrence_s, t.risk, t.why, t.evidence, t.flags) for t in ordered
+            ),
             seq=self.seq,
-            owner=self.owner,
-            label=self.label,
+            owner=self.handling.owner,
+            label=self.handling.label,
             config_version=self.config_version,
             muted_by=self.muted_by,
             members_beyond=self.beyond,
+            duty=self.handling.duty,
+            clearing=clearing,
+            steps=tuple(done for _, done in sorted(self.handling.steps.items())),
+            dissent=self.handling.dissenting,
+            seen=tuple(self.handling.seen),
         )
 
 

@@ -2,7 +2,7 @@
 
     none ─► provisional ─► open ◄─► no_data
       └──────────────────►  │
-                 withdrawn  └─► cleared
+                 withdrawn ◄┴─► cleared
 
 An alert is raised above one threshold and is calm below another, lower one (hysteresis); it clears when all its series
 have been calm for the hold time. Data that stops never resolves an alert.
@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from streams.core.explain import recurrence_words
 from streams.core.growth import Growth
-from streams.model import BANDS, DAY_S, HOUR_S, Band, State
+from streams.model import BANDS, DAY_S, HOUR_S, Band, Clears, State
 from streams.settings import Lifecycle
 
 TRANSITION_REASONS: tuple[str, ...] = (
@@ -43,6 +43,16 @@ TRANSITION_REASONS: tuple[str, ...] = (
     "labelled",
     "commented",
     "resolved",  # a person has closed it
+    "escalated",  # nobody has taken it on in time: it is the area's above now
+    "handed",  # a person has said whose it is
+    "step_done",  # a step of its playbook
+    "step_undone",
+    "dissented",  # an expert holds another label against the one it has
+    "opened",  # none: by a person
+    "split",  # none: a person has taken its series out of another one
+    "split_off",  # a person has taken series out of it
+    "merged",  # a person has made it part of another one
+    "took_in",  # a person has made another one part of it
 )
 """Every reason a transition may carry; no other word is used."""
 
@@ -53,18 +63,19 @@ KEPT_REASONS: tuple[str, ...] = (
     "still_raising",
     "between_thresholds",
     "holding",  # calm, but not yet for the hold time
+    "held_by_hand",  # calm, but a person has opened it, and a person ends it
 )
 """Why an alert stays as it is; makes no transition."""
 
 NEXT: dict[State, tuple[State, ...]] = {
     "none": ("provisional", "open"),
     "provisional": ("provisional", "open", "withdrawn", "cleared"),
-    "open": ("open", "no_data", "cleared"),
-    "no_data": ("no_data", "open", "cleared"),
+    "open": ("open", "no_data", "cleared", "withdrawn"),
+    "no_data": ("no_data", "open", "cleared", "withdrawn"),
     "cleared": (),
     "withdrawn": (),
 }
-"""Which state may follow which. ``provisional`` and ``no_data`` reach ``cleared`` only by a person's hand."""
+"""Which state may follow which. ``provisional`` and ``no_data`` reach ``cleared``, ``open`` and ``no_data`` reach ``withdrawn`` only by a person's hand."""
 
 FINAL: tuple[State, ...] = ("cleared", "withdrawn")
 RANK: dict[Band, int] = {"grey": 0, **{band: i for i, band in enumerate(BANDS)}}
@@ -114,6 +125,7 @@ class Case(Struct, frozen=True):
     slow: bool = False  # one of its series is judged by durations longer than a day
     flapping: bool = False  # one of its series has cleared again and again
     held: bool = False  # flapping_held has been said
+    by_hand: bool = False  # a person has opened it
 
 
 class Step(NamedTuple):
@@ -175,17 +187,29 @@ def hold_s(case: Case, limits: Limits, *, flapping: bool) -> int:
     return usual_s * FLAP_HOLD_FACTOR if flapping else usual_s
 
 
-def clears_words(case: Case, limits: Limits, due_s: int) -> str:
-    """When the alert will clear, in words. ``due_s``: end of the window a provisional alert waits for."""
+def clearing(case: Case, limits: Limits, due_s: int) -> Clears:
+    """When the alert will end. ``due_s``: end of the window a provisional alert waits for."""
     if case.state == "provisional":
-        return f"confirmed or withdrawn when the window that ends {minute_words(due_s)} closes"
+        return Clears("window", due_s)
     if case.state in FINAL:
-        return ""
+        return Clears()
+    if case.by_hand:
+        return Clears("hand")
     needed_s = hold_s(case, limits, flapping=case.flapping)
-    condition = f"clears when nothing as rare as {recurrence_words(limits.clear_s)} is seen for {needed_s / HOUR_S:g} h"
-    if case.state == "no_data" or case.partly_dark:
-        return f"{condition}; not while data is missing"
-    return f"{condition}; earliest {minute_words(case.now_s + max(0, needed_s - case.calm_s))}"
+    earliest_s = case.now_s + max(0, needed_s - case.calm_s)
+    return Clears("calm", earliest_s, limits.clear_s, needed_s, case.state == "no_data" or case.partly_dark)
+
+
+def clears_words(clears: Clears) -> str:
+    """The same in words."""
+    if clears.by == "window":
+        return f"confirmed or withdrawn when the window that ends {minute_words(clears.at_s)} closes"
+    if clears.by == "hand":
+        return "ends when a person resolves it"
+    if not clears.by:
+        return ""
+    condition = f"clears when nothing as rare as {recurrence_words(clears.recurrence_s)} is seen for {clears.hold_s / HOUR_S:g} h"
+    return f"{condition}; not while data is missing" if clears.dark else f"{condition}; earliest {minute_words(clears.at_s)}"
 
 
 def minute_words(at_s: int) -> str:
@@ -217,6 +241,8 @@ def _provisional(case: Case, limits: Limits) -> Step:
 
 
 def _calm(case: Case, limits: Limits) -> Step:
+    if case.by_hand:
+        return Step("open", "held_by_hand")
     if case.partly_dark:
         return Step("open", "partly_dark")
     if case.calm_s < hold_s(case, limits, flapping=False):

@@ -27,14 +27,17 @@ class Silence(Struct, frozen=True):
     area: str
     signals: tuple[str, ...]
     until_s: int
+    reason: str = "other"
+    from_s: int = 0
+    set_s: int = 0
 
     def covers(self, incident: Incident, relations: Relations) -> bool:
-        """Whether all of an incident lies in its scope; an incident that reaches beyond is somebody else's, too."""
+        """Whether all of an incident lies in its scope; an incident that reaches beyond is somebody else's, too. Its time is not looked at."""
         return relations.within(incident.area, self.area) and (not self.signals or set(incident.signals) <= set(self.signals))
 
 
 def muted_by(incident: Incident, silences: Iterable[Silence], others: Iterable[Incident], relations: Relations, now_s: int) -> str:
-    """What mutes an incident: "silence:<id>", the one that ends last; "alert:<id>", the highest and oldest; or nothing."""
+    """What mutes an incident: "silence:<id>", the one that ends last; "alert:<id>", the highest and oldest; or nothing. ``silences``: those begun."""
     covering = [silence for silence in silences if silence.covers(incident, relations)]
     if covering:
         return f"silence:{max(covering, key=lambda s: (s.until_s, s.id)).id}"

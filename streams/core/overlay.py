@@ -17,14 +17,16 @@ from collections.abc import Collection, Mapping
 import msgspec
 from msgspec.structs import replace
 
-from streams.core.alerts import Alerts, Memory, Out, Tally, Touch
+from streams.core.alerts import Alerts, By, Memory, Out, Tally, Touch
 from streams.core.early import FINDINGS_MAX, Resolved, Shown
 from streams.core.growth import Told
+from streams.core.handling import Handling
 from streams.core.incidents import Incident, Series
 from streams.core.lifecycle import FINAL, RANK, TRANSITION_REASONS, Case, Step, at_early, at_window
 from streams.model import HOUR_S, Alert, Band, Finding, Transition
 
 _incidents = msgspec.msgpack.Decoder(dict[str, Incident])
+_handling = msgspec.msgpack.Decoder(Handling)
 
 
 class Overlay:
@@ -183,7 +185,7 @@ class Overlay:
                 continue
             known_s = max(mark.fresh_s for mark in marks)
             incident.told = {signal: Told(peaks={end_s // HOUR_S: known_s}) for signal in incident.signals}  # what the person knew of
-            self._alerts.say(incident, Step("cleared", "resolved"), end_s, Out(), actor=marks[0].actor)
+            self._alerts.say(incident, Step("cleared", "resolved"), end_s, Out(), By(actor=marks[0].actor))
             said.transitions = [other for other in said.transitions if other.alert_id != incident.id]
             del said.changed[incident.id]
 
@@ -201,7 +203,7 @@ class Overlay:
             if homes:
                 _carry(pending, homes[0])
                 out.changed[homes[0].id] = homes[0]
-            self._end(name, pending, step, end_s, out, muted_by=f"alert:{homes[0].id}" if homes else "")
+            self._end(name, pending, step, end_s, out, By(muter=f"alert:{homes[0].id}" if homes else ""))
         self.begin_again(out)
         self.unmute(end_s, Out(), out)
 
@@ -263,27 +265,32 @@ class Overlay:
         """The provisional alert of this id."""
         return self._early.pending().get(name)
 
-    def obeyed(self, pending: Incident, step: Step, at_s: int, actor: str, out: Out) -> None:
+    def obeyed(self, pending: Incident, step: Step, at_s: int, by: By, out: Out) -> None:
         """A person has done something to a provisional alert."""
         if step.state in FINAL:
-            self._resolve(pending, pending.id, actor)
-            self._end(pending.id, pending, step, at_s, out, actor=actor)
+            self._resolve(pending, pending.id, by.actor)
+            self._end(pending.id, pending, step, at_s, out, by)
             return
         assert self._tentative is not None, "a provisional alert stands in the copy"
-        self._say(self._tentative.transition(pending, step, at_s, actor=actor), out)
+        self._say(self._tentative.transition(pending, step, at_s, by), out)
         pending.reason = step.reason
         out.changed[pending.id] = pending
 
     def followed(self, incident: Incident, actor: str) -> None:
-        """A person has done something to an alert of closed windows: the copy has it too. Before ``publish``."""
+        """A person, or the clock, has done something to an alert of closed windows: the copy has it too. Before ``publish``."""
         early = (self._early.open or {}).get(incident.id)
         if early is None:
             return
-        early.owner, early.label = incident.owner, incident.label
+        early.handling = handling_of(incident)
         if incident.state in FINAL:
             self._resolve(early, "", actor)
             assert self._tentative is not None, "a copy has its alerts"
             self._tentative.book.drop(early)
+
+    def rearranged(self, said: Out, out: Out) -> None:
+        """A person has opened, merged or split alerts of closed windows: say it, and make the copy anew."""
+        self.publish(said, out)
+        self.begin_again(out)
 
     def unmute(self, at_s: int, said: Out, out: Out) -> None:
         """Look again at what is muted in the copy alone; ``said``: what has just been unmuted in the alerts of closed windows."""
@@ -308,12 +315,12 @@ class Overlay:
         """What people have resolved early of its series."""
         return [mark for mark in self._early.resolved if not incident.tracks.keys().isdisjoint(mark.series)]
 
-    def _end(self, name: str, pending: Incident, step: Step, at_s: int, out: Out, *, actor: str = "", muted_by: str = "") -> None:
+    def _end(self, name: str, pending: Incident, step: Step, at_s: int, out: Out, by: By) -> None:
         """A provisional alert ends."""
         assert self._tentative is not None, "a provisional alert stands in the copy"
-        self._say(self._tentative.transition(pending, step, at_s, actor=actor, muted_by=muted_by), out)
-        pending.state, pending.reason, pending.updated_s = step.state, step.reason, pending.updated_s if actor else at_s
-        pending.muted_by = muted_by or pending.muted_by
+        self._say(self._tentative.transition(pending, step, at_s, by), out)
+        pending.state, pending.reason, pending.updated_s = step.state, step.reason, pending.updated_s if by.actor else at_s
+        pending.muted_by = by.muter or pending.muted_by
         out.changed[name] = pending
         laid = self._tentative.book.open.get(name)
         if laid is not None:  # another than a frozen one, where what had raised that has raised again
@@ -374,9 +381,14 @@ def _copied(incidents: Mapping[str, Incident]) -> dict[str, Incident]:
     return _incidents.decode(msgspec.msgpack.encode(incidents))
 
 
+def handling_of(incident: Incident) -> Handling:
+    """What people did to an alert; aliases nothing."""
+    return _handling.decode(msgspec.msgpack.encode(incident.handling))
+
+
 def _carry(pending: Incident, to: Incident) -> None:
     """What people did to a provisional alert goes to the one that takes its place."""
-    to.owner, to.label = to.owner or pending.owner, to.label or pending.label
+    to.handling.take(handling_of(pending))
 
 
 def _worse(band: Band, fresh_s: float, than: Shown | Resolved, ratio: float) -> bool:

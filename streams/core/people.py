@@ -5,7 +5,7 @@ Staff's free text is looked at for its length and then forgotten: no output hold
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -21,10 +21,12 @@ ACTOR_CHARS_MAX = 64
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Pseudonym = Annotated[str, Meta(max_length=64, pattern=r"^[\w.@-]*$")]
 Word = Annotated[str, Meta(pattern=r"^([a-z][a-z0-9_]{0,31})?$")]
+Verdict = Literal["", "true", "false", "expected_event", "duplicate", "new_level"]
+SilenceReason = Literal["planned_work", "known_event", "faulty_source", "duplicate_report", "other"]
 
 
 class OnAlert(Struct, frozen=True, forbid_unknown_fields=True):
-    """``acknowledge``: I am on it. ``resolve``: it is over."""
+    """``acknowledge``: I am on it. ``seen``: I have it before me. ``resolve``: it is over."""
 
     alert: Name
 
@@ -36,11 +38,27 @@ class Assign(Struct, frozen=True, forbid_unknown_fields=True):
     owner: Pseudonym
 
 
-class Label(Struct, frozen=True, forbid_unknown_fields=True):
-    """``label``: what it turned out to be, in one word; an empty one takes it back."""
+class Hand(Struct, frozen=True, forbid_unknown_fields=True):
+    """``hand``: it is another area's, or another department's (empty: the same one's); whoever had taken it on has it no more."""
 
     alert: Name
-    label: Word
+    area: Name
+    department: Word = ""
+
+
+class Label(Struct, frozen=True, forbid_unknown_fields=True):
+    """``label``: what it turned out to be; an empty one takes it back. ``dissent``: an expert's own view beside it."""
+
+    alert: Name
+    label: Verdict
+
+
+class DoStep(Struct, frozen=True, forbid_unknown_fields=True):
+    """``step``: a step of its playbook is done, or is not after all."""
+
+    alert: Name
+    step: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+    done: bool = True
 
 
 class Comment(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,11 +69,15 @@ class Comment(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SetSilence(Struct, frozen=True, forbid_unknown_fields=True):
-    """``silence``: no notifications for an area and what lies below it; no signals named means all of them."""
+    """``silence``: no notifications for an area and what lies below it; no signals named means all of them. ``from_s``: when it begins, for works
+    that are planned; 0: now.
+    """
 
     area: Name
     until_s: int
     signals: Annotated[tuple[Name, ...], Meta(max_length=64)] = ()
+    reason: SilenceReason = "other"
+    from_s: int = 0
 
 
 class EndSilence(Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,16 +86,46 @@ class EndSilence(Struct, frozen=True, forbid_unknown_fields=True):
     silence: Name
 
 
-Body = OnAlert | Assign | Label | Comment | SetSilence | EndSilence
+class Open(Struct, frozen=True, forbid_unknown_fields=True):
+    """``open``: something is the matter that no detector has raised."""
+
+    area: Name
+    signal: Name
+    band: Literal["blue", "yellow", "orange", "red"] = "yellow"
+
+
+class Merge(Struct, frozen=True, forbid_unknown_fields=True):
+    """``merge``: one alert is part of another."""
+
+    alert: Name
+    into: Name
+
+
+class Split(Struct, frozen=True, forbid_unknown_fields=True):
+    """``split``: what an alert has of an area, with all below it, and of a signal (empty: all) is something else."""
+
+    alert: Name
+    area: Name
+    signal: Annotated[str, Meta(max_length=128)] = ""
+
+
+Body = OnAlert | Assign | Hand | Label | DoStep | Comment | SetSilence | EndSilence | Open | Merge | Split
 
 BODIES: dict[str, type[Body]] = {
     "acknowledge": OnAlert,
+    "seen": OnAlert,
     "assign": Assign,
+    "hand": Hand,
     "label": Label,
+    "dissent": Label,
+    "step": DoStep,
     "resolve": OnAlert,
     "comment": Comment,
     "silence": SetSilence,
     "unsilence": EndSilence,
+    "open": Open,
+    "merge": Merge,
+    "split": Split,
 }
 
 _bodies = {kind: msgspec.json.Decoder(form) for kind, form in BODIES.items()}
@@ -86,8 +138,16 @@ REFUSALS: tuple[str, ...] = (
     "unknown_area",
     "unknown_signal",
     "unknown_silence",
+    "unknown_department",
+    "unknown_step",
     "bad_until",
     "too_many_silences",
+    "too_many_alerts",
+    "already_open",
+    "still_provisional",
+    "same_alert",
+    "nothing_to_split",
+    "no_room",
     "bad_configuration",
 )
 """Every reason a command may be refused for."""

@@ -64,6 +64,8 @@ def narrowest(top: Seen, series: Sequence[Seen], tree: Tree) -> str:
 
 def share(whole: Seen, part: Seen) -> float:
     """Part of the deviation in ``whole``, at the duration that is most surprising there, that ``part`` holds; 0 when it is out of date."""
+    if not whole.evidence:  # a person has opened it there
+        return 0.0
     lead = min(whole.evidence, key=lambda e: (e.p, e.duration_s))
     same = next((e for e in part.evidence if e.duration_s == lead.duration_s), None)
     deviation = lead.observed - lead.expected

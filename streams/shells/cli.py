@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from streams.shells import cli_kafka, cli_past
+from streams.shells import cli_kafka, cli_past, cli_users
+from streams.shells.doors import Doors
 from streams.shells.errors import ShellError
-from streams.shells.flags import CityName, Json, city_of_name, echo_json, report
+from streams.shells.flags import CityName, HostFlag, Json, PublicName, UsersFlag, city_of_name, echo_json, report
 
 COMMANDS = "tocsin.commands"
 OK, PROBLEMS, WRONG_USAGE = 0, 1, 2
@@ -112,8 +113,10 @@ def up(  # noqa: PLR0913 - one parameter a flag
     embedded: Annotated[bool, typer.Option("--embedded", help="All in one process, journals in SQLite.")] = False,
     kafka: cli_kafka.Broker = "",
     deployment: cli_kafka.DeploymentFile = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8311,
-    host: Annotated[str, typer.Option(help="127.0.0.1 only, in this version.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8311,
+    host: HostFlag = "127.0.0.1",
+    users: UsersFlag = None,
+    public_name: PublicName = "",
     follow: Annotated[list[str] | None, typer.Option(help="SOURCE=FILE of JSON lines that is being written; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="Also write alerts.ndjson and scores.csv into this folder.")] = None,
     no_clickhouse: Annotated[bool, typer.Option("--no-clickhouse", help="Do without ClickHouse's tables.")] = False,
@@ -124,21 +127,24 @@ def up(  # noqa: PLR0913 - one parameter a flag
 ) -> None:
     """Run for good: POST /ingest/{source} takes records in, the page at / shows alerts. SIGTERM stops it, kill -9 loses nothing."""
     from streams.shells import embedded as shell
+    from streams.shells.access import users_file
     from streams.shells.serve import check_host
     from streams.shells.telemetry import set_up
 
-    check_host(host)
-    if embedded == bool(kafka or deployment):
+    doors = Doors(users, check_host(host, users_file(state, users)), public_name)
+    if embedded == bool(kafka or (deployment and not embedded)):
         raise UsageError("up: say where the journals are: --embedded, or --kafka HOST:PORT (or --deployment FILE)")
     loaded = city_of_name(city)
     if not embedded:
         if follow or out:
             raise UsageError("up: --follow and --out belong to --embedded; with --kafka, write records into the raw topics")
-        what = cli_kafka.Together(city, state, kafka, deployment, port, not no_clickhouse, checkpoint_every, intakes, assessors, partitions)
+        what = cli_kafka.Together(
+            city, state, kafka, deployment, port, not no_clickhouse, checkpoint_every, intakes, assessors, partitions, doors
+        )
         raise typer.Exit(cli_kafka.up(loaded, what))
     followed = [_followed(pair, sorted(loaded.sources)) for pair in follow or []]
     set_up()
-    raise typer.Exit(shell.run(loaded, shell.Options(state, port, followed, out, not no_clickhouse, checkpoint_every)))
+    raise typer.Exit(shell.run(loaded, shell.Options(state, port, followed, out, not no_clickhouse, checkpoint_every, doors, deployment)))
 
 
 @app.command(epilog="Example: tocsin backtest --counts complaints.csv --out run/ --budget 0.5")
@@ -365,6 +371,7 @@ def _seconds(flag: str, text: str) -> int:
 
 cli_kafka.register(app)
 cli_past.register(app)
+cli_users.register(app)
 
 if __name__ == "__main__":
     main()

@@ -8,11 +8,15 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from streams.shells.flags import CityName, Json, city_of_name, echo_json
+from streams.shells.doors import Doors
+from streams.shells.flags import CityName, HostFlag, Json, PublicName, UsersFlag, city_of_name, echo_json
 
 Broker = Annotated[str, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap address; wins over file and environment.")]
 DeploymentFile = Annotated[
-    Path | None, typer.Option("--deployment", help="YAML file with the sections kafka and clickhouse; else TOCSIN_DEPLOYMENT names it.")
+    Path | None,
+    typer.Option(
+        "--deployment", help="YAML file with the sections kafka, clickhouse, webhooks, alertmanager; else TOCSIN_DEPLOYMENT names it."
+    ),
 ]
 Instance = Annotated[str, typer.Option(help="Name of this one among its like; the same again after a restart.")]
 MetricsPort = Annotated[int, typer.Option(min=0, max=65535, help="Serve /metrics on 127.0.0.1 at this port; 0: not at all.")]
@@ -35,6 +39,7 @@ class Together(NamedTuple):
     intakes: int
     assessors: int
     partitions: int
+    doors: Doors = Doors()
 
 
 def register(app: typer.Typer) -> None:
@@ -124,19 +129,28 @@ def sink_clickhouse(kafka: Broker = "", deployment: DeploymentFile = None, insta
     raise typer.Exit(shell.run(_deployment(deployment, kafka), shell.Options(instance, metrics_port)))
 
 
-def cockpit(
+def cockpit(  # noqa: PLR0913 - one parameter a flag
     city: CityName,
     state: StateFolder,
     kafka: Broker = "",
     deployment: DeploymentFile = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8311,
-    host: Annotated[str, typer.Option(help="127.0.0.1 only, in this version.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8311,
+    host: HostFlag = "127.0.0.1",
+    users: UsersFlag = None,
+    public_name: PublicName = "",
+    instance: Instance = "1",
 ) -> None:
     """Serve the page, the feed and the commands of people, from the alerts topic."""
     from streams.shells.kafka import cockpit as shell
 
     _set_up()
-    raise typer.Exit(shell.run(city_of_name(city), _deployment(deployment, kafka), shell.Options(state, host, port)))
+    raise typer.Exit(
+        shell.run(
+            city_of_name(city),
+            _deployment(deployment, kafka),
+            shell.Options(state, port, Doors(users, host, public_name, instance), deployment),
+        )
+    )
 
 
 def up(city: Any, flags: Together) -> int:

@@ -24,6 +24,7 @@ from streams.core.areas import AreaTree
 from streams.core.explain import recurrence_words
 from streams.model import Area, Transition
 from streams.settings import City
+from streams.shells.access import Access, demo_access, invitation
 from streams.shells.bar import bar
 from streams.shells.cockpit import build_app
 from streams.shells.gather import Gathered
@@ -110,10 +111,12 @@ def run(city: City, options: Options) -> int:
         stack.callback(opened.close)
         if opened.store.newest("counts") > 1:
             raise RecordsError(f"{folder}: holds a run already; give an empty folder to --state")
-        server = _serve(opened, folder, stretch, options)
+        access = demo_access(folder, city.areas)
+        stack.callback(access.audit.close)
+        server = _serve(opened, access, folder, stretch, options)
         if server is not None:
             stack.callback(server.stop)
-            console.print(f"{city.title}: the feed is at {server.url}", soft_wrap=True, highlight=False)
+            console.print(invitation(server.url, access, f"{city.title}: the feed is at {server.url}"), soft_wrap=True, highlight=False)
         summary = _play(city, opened, stretch, options, told, console)
         tables.flush()
         if options.state is not None:
@@ -133,11 +136,11 @@ def _tables(city: City, folder: Path) -> Gathered:
     return Gathered(ChdbSink(folder / "chdb", areas=city.areas, signals=city.signals, suppress_below=city.suppress_below))
 
 
-def _serve(opened: Opened, folder: Path, stretch: Stretch, options: Options) -> Server | None:
+def _serve(opened: Opened, access: Access, folder: Path, stretch: Stretch, options: Options) -> Server | None:
     """The feed's server; without a port asked for, a free one when the usual one is taken."""
     if not options.serve or (options.once and options.json):
         return None
-    app = build_app(opened, token=load_token(folder), now_s=lambda: stretch.end_s, ingest=False)
+    app = build_app(opened, access, token=load_token(folder), now_s=lambda: stretch.end_s, ingest=False)
     if options.port is not None:
         return Server(app, options.port)
     try:

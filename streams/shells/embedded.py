@@ -14,15 +14,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import structlog
+import typer
 
 from sinks.base import Sink, SinkError
 from sinks.metrics import Metrics
 from streams.settings import City
+from streams.shells.access import NO_USERS, invitation, open_access
 from streams.shells.cockpit import build_app
+from streams.shells.doors import Doors
 from streams.shells.follow import Follower
 from streams.shells.keys import load_token, token_file
 from streams.shells.opening import Opened
 from streams.shells.outputs import RunWriter
+from streams.shells.receivers import Receivers, receivers_of
 from streams.shells.retention import Retention, prune
 from streams.shells.serve import Server
 
@@ -42,6 +46,8 @@ class Options(NamedTuple):
     out: Path | None = None
     clickhouse: bool = True
     checkpoint_every_s: int = 120
+    doors: Doors = Doors()
+    deployment: Path | None = None
 
 
 def run(city: City, options: Options) -> int:
@@ -51,12 +57,22 @@ def run(city: City, options: Options) -> int:
         signal.signal(number, lambda *_: stop.set())
     metrics = Metrics()
     metrics.config(city.name, city.config_version)
-    opened = Opened(city, options.state, durability="full", now_s=_now_s(), sinks=_sinks(city, options), metrics=metrics)
-    try:
+    with contextlib.ExitStack() as ending:
+        receivers = Receivers(receivers_of(city, options.deployment), city, options.state, _now_s)
+        ending.callback(receivers.stop)
+        sinks = [*_sinks(city, options), *([receivers.sink] if receivers.sink else [])]
+        opened = Opened(city, options.state, durability="full", now_s=_now_s(), sinks=sinks, metrics=metrics)
+        ending.callback(opened.close)
         token = load_token(options.state)
+        access = open_access(options.state, city.areas, options.doors)
+        ending.callback(access.close)
         followers = [Follower(opened.engine.desk, opened.store, source, path, opened.key) for source, path in options.follow]
-        server = Server(build_app(opened, token=token, now_s=_now_s), options.port)
+        app = build_app(opened, access, token=token, now_s=_now_s, deliveries=receivers.deliveries)
+        server = Server(app, options.port, options.doors.host)
         log.info("up", url=server.url, city=city.name, configuration=city.config_version, token_file=str(token_file(options.state)))
+        receivers.start(opened.feed, opened.store.newest("alerts"))
+        if access.link:
+            typer.echo(invitation(server.url, access, NO_USERS))
         try:
             status = _loop(opened, followers, stop, options)
         finally:
@@ -65,8 +81,6 @@ def run(city: City, options: Options) -> int:
             _settle(opened)
         log.info("down", status=status)
         return status
-    finally:
-        opened.close()
 
 
 def _loop(opened: Opened, followers: Sequence[Follower], stop: threading.Event, options: Options) -> int:

@@ -19,6 +19,7 @@ from streams.core.configure import configure_command
 from streams.core.damage import SnapshotRefused, refused
 from streams.core.decide import Decide
 from streams.core.journal import decode
+from streams.core.muting import Silence
 from streams.core.pipeline import Scorer
 from streams.core.score import Tally
 from streams.model import Alert, Closed, Command, Counts, Finding, Outcome, Scores, Tick, Transition
@@ -207,6 +208,10 @@ class Engine:
             return False
         self.store.append_findings([Tick(now_s)], now_s)
         return True
+
+    def silences(self) -> tuple[Silence, ...]:
+        """Silences that people have set and that have not ended."""
+        return self._decide.silences()
 
     # crash and recovery
 

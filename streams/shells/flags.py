@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Report as one line of JSON on stdout.")]
 CityName = Annotated[str, typer.Option("--city", help="A city that comes with Tocsin, or the path of a tocsin.yaml.")]
+
+HostFlag = Annotated[str, typer.Option("--host", help="Address to listen on; beyond 127.0.0.1 only where there are users.")]
+UsersFlag = Annotated[Path | None, typer.Option("--users", help="The users file, where it is not users.yaml in the state folder.")]
+PublicName = Annotated[str, typer.Option("--public-name", help="Host name that browsers ask for, through a proxy that speaks TLS.")]
 
 
 def city_of_name(name: str) -> Any:

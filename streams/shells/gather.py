@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from sinks.base import Batch, Sink
 
@@ -45,6 +46,11 @@ class Gathered:
         fields = {name: tuple(row for batch in self._held for row in getattr(batch, name)) for name in Batch.__struct_fields__}
         self._sink.write(Batch(**fields))
         self._held, self._rows = [], 0
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """What is written by now, if the sink is one that can be asked."""
+        ask: Callable[[str], list[dict[str, Any]]] = self._sink.query  # type: ignore[attr-defined]
+        return ask(sql)
 
     def close(self) -> None:
         """Flush and close the sink."""

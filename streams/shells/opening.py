@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec.structs import asdict
+
 from sinks.base import Sink
+from sinks.cockpit.chronicle import STEPS_MAX
 from sinks.cockpit.feed import Feed
+from sinks.cockpit.silences import Silence
 from sinks.cockpit.views import View
 from sinks.metrics import Metrics
 from streams.core.journal import decode
@@ -16,6 +20,7 @@ from streams.shells.engine import Engine
 from streams.shells.keys import key_id, load_key
 from streams.shells.meter import Meter
 from streams.shells.store import Durability, Store
+from streams.shells.words import beside
 
 
 class Opened:
@@ -35,11 +40,19 @@ class Opened:
         identity = {"city": city.name, "configuration": city.config_version, "key": key_id(key)}
         self.store = Store(folder, identity=identity, durability=durability)
         try:
-            self.feed = Feed(View(city.areas, city.signals, suppress_below=city.suppress_below), history=self._history)
+            view = View(city.areas, city.signals, suppress_below=city.suppress_below, beside=beside(city))
+            self.feed = Feed(view, history=self.history)
             self.sinks: tuple[Sink, ...] = (self.feed, *sinks)
             self.engine = Engine(city, self.store, key, self.sinks, Meter(metrics))
             self.engine.recover(now_s)
-            self.feed.load(self.store.alerts_now(), self.store.newest("alerts"))
+            newest = self.store.newest("alerts")
+            steps = (decode(data) for _, data in self.store.transitions_after(max(0, newest - STEPS_MAX), STEPS_MAX))
+            self.feed.load(
+                self.store.alerts_now(),
+                newest,
+                steps=(step for step in steps if isinstance(step, Transition)),
+                silences=(Silence(**asdict(silence)) for silence in self.engine.silences()),
+            )
         except BaseException:
             self.store.close()
             raise
@@ -53,7 +66,7 @@ class Opened:
         finally:
             self.store.close()
 
-    def _history(self, after_id: int, limit: int) -> list[tuple[int, Transition]] | None:
+    def history(self, after_id: int, limit: int) -> list[tuple[int, Transition]] | None:
         """Transitions behind a feed id; None when they are not kept that far back."""
         if not self.store.reaches("alerts", after_id):
             return None

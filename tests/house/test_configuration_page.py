@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sinks.cockpit import users
 from streams import loading, settings
 from streams.model import Signal
 from streams.yaml_file import parse_duration
@@ -26,8 +27,15 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "sources: area": settings.AreaPaths,
     "sources: corrections": settings.Correction,
     "sources: readings": settings.Reading,
+    "duty": settings.DutyRules,
+    "duty: departments": settings.Department,
+    "duty: within": settings.Within,
+    "rosters": settings.Roster,
     "demo": loading.DemoFiles,
     "demo: route": settings.Route,
+    "users": users.User,
+    "users: tokens": users.Token,
+    "users: sessions": users.SessionLimits,
 }
 
 
@@ -70,7 +78,7 @@ def duration(seconds: int) -> str:
 def test_a_section_lists_its_keys_with_their_defaults(heading: str):
     fields = msgspec.structs.fields(SECTIONS[heading])
     keys = {field.name.removesuffix("_s") if is_duration(field) else field.name: written(field) for field in fields}
-    if heading == "signals":
+    if heading in {"signals", "users", "users: tokens"}:
         del keys["name"]  # the mapping's key is the name
     assert table(heading) == keys
 
@@ -85,7 +93,14 @@ def test_every_struct_of_the_settings_is_on_the_page():
         for cls in vars(settings).values()
         if isinstance(cls, type) and issubclass(cls, msgspec.Struct) and cls.__module__ == settings.__name__
     }
-    results = {settings.City, settings.Demo, settings.KnownEvent, settings.Planned}  # what the sections become
+    results = {
+        settings.City,
+        settings.Demo,
+        settings.KnownEvent,
+        settings.Planned,
+        settings.Playbook,
+        settings.PlaybookStep,
+    }  # what the sections become
     assert read - results <= set(SECTIONS.values())
 
 

@@ -17,6 +17,7 @@ import pytest
 from confluent_kafka import Producer
 
 from load_tests.chaos_town import write_town
+from load_tests.credentials import program
 from load_tests.services.kafka import Kafka
 from load_tests.services.process import free_ports
 from sinks.checks import alert, transition
@@ -26,7 +27,6 @@ from streams.model import Alert, Command, Outcome, State
 from streams.settings import City
 from streams.shells.kafka.clients import producer_settings
 from streams.shells.kafka.topics import create
-from streams.shells.keys import load_token
 from tests.services.conftest import Place
 from tests.services.pipeline import Child, records, until
 
@@ -42,6 +42,7 @@ class Town:
         self.place = place
         self.settings = write_town(place.folder / "town")
         self.state = place.folder / "state"
+        self.headers = program(self.state)
         self._producer: Producer | None = None
 
     @property
@@ -70,17 +71,29 @@ class Cockpit(Child):
     def __init__(self, town: Town, name: str) -> None:
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
-        self._headers = {"Authorization": f"Bearer {load_token(town.state)}"} if town.state.exists() else {}
-        super().__init__(town.place, "cockpit", "--city", str(town.settings), "--state", str(town.state), "--port", str(port), name=name)
+        self.headers = town.headers
+        super().__init__(
+            town.place,
+            "cockpit",
+            "--city",
+            str(town.settings),
+            "--state",
+            str(town.state),
+            "--port",
+            str(port),
+            "--instance",
+            name,
+            name=name,
+        )
 
     def get(self, path: str) -> httpx.Response:
         try:
-            return httpx.get(f"{self.url}{path}", timeout=10)
+            return httpx.get(f"{self.url}{path}", headers=self.headers, timeout=10)
         except httpx.TransportError:
             return httpx.Response(599)
 
     def command(self, **asked: Any) -> httpx.Response:
-        return httpx.post(f"{self.url}/api/commands", json=asked, headers=self._headers, timeout=20)
+        return httpx.post(f"{self.url}/api/commands", json=asked, headers=self.headers, timeout=20)
 
     def ready(self) -> Cockpit:
         until(lambda: self.get("/ready").status_code == 200, "the cockpit is ready")
@@ -100,7 +113,7 @@ class Reader:
 
     def read(self, cockpit: Cockpit, upto: int, seconds: float = 30) -> None:
         """Connect and read until the event of this id has come."""
-        headers = {"Last-Event-ID": self.last} if self.last is not None else {}
+        headers = {**cockpit.headers, **({"Last-Event-ID": self.last} if self.last is not None else {})}
         with httpx.stream("GET", f"{cockpit.url}/api/stream", headers=headers, timeout=seconds) as response:
             assert response.status_code == 200
             for event_id, kind, data in events(response):
@@ -130,7 +143,7 @@ def events(response: httpx.Response) -> Iterator[tuple[str | None, str, Any]]:
 
 @contextmanager
 def connected(cockpit: Cockpit) -> Iterator[Iterator[tuple[str | None, str, Any]]]:
-    with httpx.stream("GET", f"{cockpit.url}/api/stream", timeout=30) as response:
+    with httpx.stream("GET", f"{cockpit.url}/api/stream", headers=cockpit.headers, timeout=30) as response:
         yield events(response)
 
 

@@ -15,9 +15,9 @@ import orjson
 import pytest
 
 from load_tests.chaos_town import DAYS, SOURCES, START_S, Item, make, write_town
+from load_tests.credentials import program
 from load_tests.services.process import free_ports
 from streams.model import DAY_S, HOUR_S
-from streams.shells.keys import load_token
 from tests.services.conftest import Place
 from tests.services.pipeline import Child, produce, until
 
@@ -33,6 +33,7 @@ class Together:
         self.place = place
         self.settings = write_town(place.folder / "town")
         self.state = place.folder / "state"
+        self.headers = program(self.state)
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         where = ("--city", str(self.settings), "--state", str(self.state), "--port", str(port))
@@ -45,7 +46,7 @@ class Together:
 
     def get(self, path: str) -> Any:
         try:
-            answer = httpx.get(f"{self.url}{path}", timeout=10)
+            answer = httpx.get(f"{self.url}{path}", headers=self.headers, timeout=10)
         except httpx.TransportError:
             return None
         return answer.json() if answer.status_code == 200 else None
@@ -61,8 +62,7 @@ class Together:
 
     def say(self, kind: str, body: dict[str, Any], command_id: str) -> int:
         asked = {"id": command_id, "actor": "anna", "kind": kind, "body": body}
-        headers = {"Authorization": f"Bearer {load_token(self.state)}"}
-        return httpx.post(f"{self.url}/api/commands", json=asked, headers=headers, timeout=10).status_code
+        return httpx.post(f"{self.url}/api/commands", json=asked, headers=self.headers, timeout=10).status_code
 
 
 def gone(pids: list[int]) -> Callable[[], bool]:

@@ -17,6 +17,7 @@ from streams.shells.cli import app, main
 COMMANDS = (
     "demo", "up", "backtest", "replay", "check-config", "areas show", "areas check", "version",
     "explain", "backfill", "topics create", "topics check", "intake", "assess", "sink clickhouse", "cockpit",
+    "users add", "users list", "users remove", "users token", "audit verify",
 )  # fmt: skip
 
 

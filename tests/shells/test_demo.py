@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import csv
-import urllib.request
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import orjson
 import pytest
@@ -100,8 +100,14 @@ def test_the_feed_is_served_while_it_plays(tmp_path: Path, capsys: pytest.Captur
 
     def play(*arguments: Any) -> Any:
         summary = real(*arguments)
-        url = next(word for word in capsys.readouterr().out.split() if word.startswith("http://127.0.0.1:"))
-        seen.extend(urllib.request.urlopen(url + path, timeout=10).read() for path in ("/", "/api/alerts", "/ready"))
+        link = next(word for word in capsys.readouterr().out.split() if "/link/" in word)
+        url = link.partition("/link/")[0]
+        with httpx.Client(timeout=10) as browser:
+            assert browser.get(link).headers["location"] == "/"
+            seen.extend(browser.get(url + path).content for path in ("/", "/api/alerts", "/ready"))
+            assert browser.get(f"{url}/api/session").json()["actor"] == "demo"
+        assert httpx.get(link).status_code == 404, "it opens once"
+        assert httpx.get(f"{url}/api/alerts").status_code == 401
         return summary
 
     monkeypatch.setattr(demo, "_play", play)

@@ -114,11 +114,16 @@ def test_another_configuration_is_refused(tmp_path: Path):
         Opened(small_city(), tmp_path, durability="off", now_s=START_S)
 
 
-def test_only_the_loopback_address_is_listened_on(opened: Opened):
-    assert check_host("localhost") == check_host("127.0.0.1") == "127.0.0.1"
+def test_without_users_only_the_loopback_address_is_listened_on(tmp_path: Path):
+    users = tmp_path / "users.yaml"
+    assert check_host("localhost", users) == check_host("127.0.0.1", users) == "127.0.0.1"
     for host in ("0.0.0.0", "::", "192.168.0.1", ""):
-        with pytest.raises(ServeError, match="no users yet"):
-            check_host(host)
+        with pytest.raises(ServeError, match="without users this listens on"):
+            check_host(host, users)
+    users.touch()
+    assert check_host("0.0.0.0", users) == "0.0.0.0"
+    with pytest.raises(ServeError):
+        check_host("", users)
 
 
 def test_a_server_that_cannot_start_says_so():

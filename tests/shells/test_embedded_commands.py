@@ -13,11 +13,15 @@ from typing import Any
 import httpx
 import pytest
 
+from load_tests.credentials import program
+from sinks.checks import caller
 from streams.core.journal import decode
 from streams.core.people import BODIES, REFUSALS
 from streams.model import DAY_S, Command
 from streams.shells import cockpit
+from streams.shells.access import open_access
 from streams.shells.cockpit import build_app
+from streams.shells.doors import Doors
 from streams.shells.opening import Opened
 from tests.shells.small import START_S, days, small_city
 
@@ -34,7 +38,9 @@ class Town:
         for at, data in days(2.6, bursts=(60, 61)):
             self.opened.engine.desk.ingest("hotline", [data], at)
         self.pump()
-        self.app = build_app(self.opened, token=TOKEN, now_s=lambda: NOW_S)
+        self.program = program(folder)
+        self.access = open_access(folder, self.opened.engine.city.areas, Doors())
+        self.app = build_app(self.opened, self.access, token=TOKEN, now_s=lambda: NOW_S)
         self.seen = str(self.opened.feed.last_id)
 
     def pump(self) -> None:
@@ -45,11 +51,13 @@ class Town:
         return next(iter(self.get("/api/alerts").json()["alerts"]))
 
     def get(self, path: str) -> httpx.Response:
-        return asyncio.run(self._ask("GET", path))
+        return asyncio.run(self._ask("GET", path, headers=self.program))
 
-    def command(self, kind: str, body: dict[str, Any], command_id: str = "c-1", token: str = TOKEN) -> httpx.Response:
+    def command(self, kind: str, body: dict[str, Any], command_id: str = "c-1", token: str = "") -> httpx.Response:
         asked = {"id": command_id, "actor": "anna", "kind": kind, "body": body}
-        return asyncio.run(self._ask("POST", "/api/commands", json=asked, headers={"Authorization": f"Bearer {token}"}))
+        return asyncio.run(
+            self._ask("POST", "/api/commands", json=asked, headers={"Authorization": f"Bearer {token}"} if token else self.program)
+        )
 
     def told(self) -> list[tuple[str, dict[str, Any]]]:
         """(event, data) of what a reader has missed since the town began."""
@@ -58,7 +66,7 @@ class Town:
         return [(block["event"], json.loads(block["data"])) for block in blocks]
 
     async def _open(self) -> bytes:
-        opening = self.opened.feed.subscribe(self.seen)
+        opening = self.opened.feed.subscribe(self.seen, caller())
         assert opening is not None
         self.opened.feed.unsubscribe(opening.subscriber)
         return opening.frames
@@ -72,6 +80,7 @@ class Town:
 def town(tmp_path: Path) -> Iterator[Town]:
     made = Town(tmp_path)
     yield made
+    made.access.close()
     made.opened.close()
 
 
@@ -124,9 +133,10 @@ def test_every_refusal_is_in_the_manual():
     assert [word for word in REFUSALS if f"`{word}`" not in text] == []
 
 
-def test_without_the_token_the_journal_stays_as_it_is(town: Town):
+def test_without_a_user_the_journal_stays_as_it_is(town: Town):
     before = town.opened.store.newest("findings")
-    assert town.command("resolve", {"alert": town.alert["id"]}, token="wrong").status_code == 401
+    for token in ("wrong", TOKEN):
+        assert town.command("resolve", {"alert": town.alert["id"]}, token=token).status_code == 401
     assert town.command("configure", {}).status_code == 422
     assert town.opened.store.newest("findings") == before
 
@@ -156,5 +166,5 @@ def test_the_journal_has_what_was_said(town: Town):
 
 
 def test_the_demo_takes_no_commands(town: Town):
-    town.app = build_app(town.opened, token="", now_s=lambda: NOW_S, ingest=False)
-    assert town.command("resolve", {"alert": "a0"}, token="").status_code == 404
+    town.app = build_app(town.opened, town.access, token="", now_s=lambda: NOW_S, ingest=False)
+    assert town.command("resolve", {"alert": "a0"}).status_code == 404

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from streams.shells import http
+from streams.shells.access import Access, demo_access
 from streams.shells.cockpit import build_app
 from streams.shells.opening import Opened
 from tests.shells.small import START_S, payload, small_city
@@ -28,8 +29,8 @@ class Client:
     def __init__(self, app: Any) -> None:
         self._app = app
 
-    def get(self, path: str) -> httpx.Response:
-        return asyncio.run(self._ask("GET", path))
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return asyncio.run(self._ask("GET", path, **options))
 
     def post(self, path: str, **options: Any) -> httpx.Response:
         return asyncio.run(self._ask("POST", path, **options))
@@ -47,8 +48,15 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
 
 
 @pytest.fixture
-def client(opened: Opened) -> Client:
-    return Client(build_app(opened, token=TOKEN, now_s=lambda: START_S + 60))
+def access(tmp_path: Path) -> Iterator[Access]:
+    made = demo_access(tmp_path, small_city().areas)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(opened: Opened, access: Access) -> Client:
+    return Client(build_app(opened, access, token=TOKEN, now_s=lambda: START_S + 60))
 
 
 def test_lines_are_committed_before_the_answer(client: Client, opened: Opened):
@@ -153,14 +161,14 @@ def test_when_too_much_waits_records_are_put_off(client: Client, monkeypatch: py
     assert client.post("/ingest/hotline", content=payload(2, START_S), headers=NDJSON).status_code == 503
 
 
-def test_readiness_and_metrics(opened: Opened, tmp_path: Path):
+def test_readiness_and_metrics(opened: Opened, access: Access, tmp_path: Path):
     from sinks.metrics import Metrics
 
     made = Opened(small_city(), tmp_path / "with", durability="off", now_s=START_S, metrics=Metrics())
-    client = Client(build_app(made, token=TOKEN, now_s=lambda: START_S + 60))
+    client = Client(build_app(made, access, token=TOKEN, now_s=lambda: START_S + 60))
     assert client.get("/ready").json()["waiting_for"] == []
     client.post("/ingest/hotline", content=payload(1, START_S) + b"\n{", headers=NDJSON)
-    text = client.get("/metrics").text
+    text = client.get("/metrics", headers={"Cookie": f"tocsin_session={access.keeper.follow(access.link).caller.session}"}).text
     assert 'tocsin_intake_records_total{outcome="accepted",source="hotline"} 1.0' in text
     assert 'tocsin_rejected_records_total{reason="not_json",source="hotline"} 1.0' in text
     assert 'tocsin_watermark_lag_seconds{source="hotline"} 360.0' in text
@@ -168,10 +176,10 @@ def test_readiness_and_metrics(opened: Opened, tmp_path: Path):
     made.close()
 
 
-def test_a_page_of_another_name_is_refused(opened: Opened):
-    app = build_app(opened, token=TOKEN, now_s=lambda: START_S + 60)
+def test_a_page_of_another_name_is_refused(opened: Opened, access: Access):
+    app = build_app(opened, access, token=TOKEN, now_s=lambda: START_S + 60)
     assert asyncio.run(_rebound(app)).status_code == 400
-    assert Client(app).get("/api/alerts").status_code == 200
+    assert Client(app).get("/api/alerts").status_code == 401
 
 
 async def _rebound(app: Any) -> httpx.Response:

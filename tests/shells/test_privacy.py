@@ -60,7 +60,10 @@ def test_nothing_of_a_person_is_kept_logged_or_answered(town: Town):
         ask(town, "POST", "/ingest/hotline", lines[0], Authorization=f"Bearer {MARK}", **json),
         ask(town, "POST", "/ingest/hotline", lines[0], Authorization=token, Content_Type=f"text/{MARK}"),
         ask(town, "POST", "/ingest/hotline", lines[0], Authorization=token, Content_Encoding=MARK, **json),
-        *(ask(town, "GET", path) for path in ("/api/alerts", "/api/areas", "/metrics", "/ready", f"/api/alerts/{MARK}", f"/{MARK}")),
+        *(
+            ask(town, "GET", path, **town.headers)
+            for path in ("/api/alerts", "/api/areas", "/metrics", "/ready", f"/api/alerts/{MARK}", f"/{MARK}")
+        ),
     ]
     town.settle()
     assert not [answer[:300] for answer in answers if leaks(answer)]

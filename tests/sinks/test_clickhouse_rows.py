@@ -133,6 +133,7 @@ def test_areas_know_their_district() -> None:
         "d2": "d2",
         "d1a": "d1",
         "d1b": "d1",
+        "d1c": "d1",
         "d1a1": "d1",
         "x1": "",
     }

@@ -46,10 +46,11 @@ def one(area: str, signal: str, observed: float) -> Alert:
 def test_small_counts_of_small_areas_are_hidden(area: str, signal: str, observed: float, hidden: bool) -> None:
     given_alert = one(area, signal, observed)
     shown = [view().summary(given_alert)["lead"], view().detail(given_alert)["members"][0]["evidence"][0]]
+    small = area not in {"d1", "city"} and signal != "water_level"
     for evidence in shown:
         assert evidence["observed"] == (None if hidden else observed)
-        assert evidence["observed_text"] == ("fewer than 5" if hidden else None)
-        assert evidence["p"] == (None if hidden else 0.01), "the p-value would give the count away"
+        assert evidence["observed_text"] == ("fewer than 5" if hidden else "5 to 9" if small else None)
+        assert evidence["p"] == (None if small else 0.01), "the p-value would give the count away"
         assert evidence["expected"] == (None if hidden else 0.5), "so would what was expected, with the recurrence interval"
 
 
@@ -68,9 +69,9 @@ def test_no_small_count_is_anywhere_in_what_is_shown(floor: int, seen: list[int]
     shown = one(area, "noise", 0.0)
     shown = replace(shown, members=(replace(shown.members[0], evidence=evidence),))
     told = {number for number in [*numbers(view(floor).summary(shown)), *numbers(view(floor).detail(shown))] if number % 1 == 0.4375}
-    assert told == {value for value in marked if value >= floor} or told < {value for value in marked if value >= floor}
+    assert told <= {value for value in marked if value >= floor}
     assert all(number >= floor for number in told)
-    assert {number for number in numbers(view(floor).detail(shown)) if number % 1 == 0.4375} == {v for v in marked if v >= floor}
+    assert floor == 1 or not told, "all is rounded"
 
 
 def test_a_summary_names_places_and_signals() -> None:
@@ -119,6 +120,7 @@ def test_the_worst_alert_colours_an_area_and_all_above_it() -> None:
         "d1a": ("red", 90.0, 1),
         "d1a1": ("red", 90.0, 1),
         "d1b": ("none", 0.0, 0),
+        "d1c": ("none", 0.0, 0),
         "d2": ("none", 0.0, 0),
     }
 
@@ -130,6 +132,7 @@ def test_areas_come_parents_first() -> None:
         "d1a",
         "d1a1",
         "d1b",
+        "d1c",
         "d2",
     ]
 

@@ -32,6 +32,7 @@ def all_used() -> Metrics:
     metrics.transition("calm", "red", notify=False)
     metrics.open_alerts({"red": 2})
     metrics.feed(3, 1, 4)
+    metrics.access(3, 1, 2, 1)
     metrics.sink_write("chdb", 0.02, 9)
     metrics.sink_error("chdb", True)
     metrics.sink_away("clickhouse", away=True)

@@ -84,11 +84,10 @@ def test_small_counts_of_small_areas_are_hidden_from_people(open_server: Open) -
     sink = open_server(suppress_below=5)
     sink.write(batch(0))
     rows = {(row["area"], row["signal"]): row for row in sink.query("SELECT * FROM v_cells")}
-    assert rows["d1a", "noise"]["n"] is None, "4 in an hour in a street"
-    assert rows["d1b", "noise"]["n"] == 7
+    assert {area for area, signal in rows if signal == "noise"} == set(), "no count of a street, small or not: the district's is told"
     assert sink.query("SELECT district, n FROM v_districts WHERE signal = 'noise'") == [{"district": "d1", "n": 11}]
     rows_of_scores = sink.query("SELECT duration_s, observed, p FROM v_scores ORDER BY duration_s")
-    assert [(row["observed"], row["p"]) for row in rows_of_scores] == [(None, None), (42, 0.0001)]
+    assert [(row["observed"], row["p"]) for row in rows_of_scores] == [(None, None)] * 2
 
 
 def test_another_configuration_changes_what_is_small(open_server: Open) -> None:
@@ -96,7 +95,7 @@ def test_another_configuration_changes_what_is_small(open_server: Open) -> None:
     sink.write(Batch(scores=(replace(scores(3600), area=["d1", "d2"]),)))
     assert [row["observed"] for row in sink.query("SELECT observed FROM v_scores ORDER BY area")] == [3, 42]
     sink.describe([replace(area, level=2) for area in AREAS], SIGNALS, suppress_below=10)
-    assert [row["observed"] for row in sink.query("SELECT observed FROM v_scores ORDER BY area")] == [None, 42]
+    assert [row["observed"] for row in sink.query("SELECT observed FROM v_scores ORDER BY area")] == [None, None]
 
 
 def test_a_transition_said_again_keeps_the_position_at_which_it_was_said_first(open_server: Open) -> None:

@@ -13,7 +13,21 @@ from msgspec import structs
 from streams import loading
 from streams.loading import SettingsError, config_home, find_city, flat_city, load
 from streams.model import DAY_S, HOUR_S, Area, Signal
-from streams.settings import AreaPaths, City, Correction, Demo, Detection, KnownEvent, Lifecycle, Reading, Route, Source
+from streams.settings import (
+    AreaPaths,
+    City,
+    Correction,
+    Demo,
+    Department,
+    Detection,
+    DutyRules,
+    KnownEvent,
+    Lifecycle,
+    Reading,
+    Route,
+    Source,
+    Within,
+)
 
 CITIES = sorted(path.parent.name for path in config_home().glob("*/tocsin.yaml"))
 GOOD = Path(__file__).parents[1] / "config" / "good" / "tocsin.yaml"
@@ -240,6 +254,9 @@ def test_the_example_cities_show_every_key() -> None:
         Correction,
         Reading,
         Route,
+        DutyRules,
+        Department,
+        Within,
     )
     for kind in kinds:
         for field in structs.fields(kind):

@@ -25,6 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from streams.shells.errors import ShellError
+from streams.shells.receivers import SECTIONS
 from streams.yaml_file import Problems, nearest, read_document, read_section
 
 FILE_VARIABLE = "TOCSIN_DEPLOYMENT"
@@ -145,8 +146,8 @@ def _read(path: Path) -> tuple[KafkaFile, ClickHouseFile]:
     sections: list[Any] = [None, None]
     if document.data is not None:
         for key in document.data:
-            if key not in ("kafka", "clickhouse"):
-                document.refuse((key,), f"the key {key!r} is not known here; {nearest(str(key), ('kafka', 'clickhouse'))}")
+            if key not in ("kafka", "clickhouse", *SECTIONS):
+                document.refuse((key,), f"the key {key!r} is not known here; {nearest(str(key), ('kafka', 'clickhouse', *SECTIONS))}")
         sections = [
             read_section(document, KafkaFile, "kafka", absent=KafkaFile()),
             read_section(document, ClickHouseFile, "clickhouse", absent=ClickHouseFile()),

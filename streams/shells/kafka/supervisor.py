@@ -11,6 +11,7 @@ import structlog
 from streams.settings import City
 from streams.shells.children import Plan, keep_running
 from streams.shells.cli_kafka import Together
+from streams.shells.doors import Doors
 from streams.shells.kafka.settings import Deployment
 from streams.shells.kafka.topics import create
 
@@ -49,7 +50,10 @@ def plans(flags: Together) -> list[list[Plan]]:
     intakes = [_plan(f"intake-{n}", ["intake", *city, *broker, "--instance", str(n)]) for n in range(1, flags.intakes + 1)]
     assessors = [_plan(f"assess-{n}", ["assess", *broker, *snapshots, "--instance", str(n)]) for n in range(1, flags.assessors + 1)]
     sinks = [_plan("sink-clickhouse", ["sink", "clickhouse", *broker])] if flags.clickhouse else []
-    cockpit = _plan("cockpit", ["cockpit", *city, *broker, "--port", str(flags.port)])
+    doors = flags.doors
+    given = {"--host": doors.host if doors.host != Doors().host else "", "--users": doors.users or "", "--public-name": doors.public_name}
+    entry = [str(word) for flag, value in given.items() if value for word in (flag, value)]
+    cockpit = _plan("cockpit", ["cockpit", *city, *broker, "--port", str(flags.port), *entry])
     return [intakes, assessors, sinks, [cockpit]]
 
 

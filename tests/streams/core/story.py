@@ -118,9 +118,9 @@ class Story:
         self.take(Command(id or f"command-{self._ids}", self.now_s, actor, kind, text))
         return self.transitions[before:]
 
-    def tick(self) -> list[Transition]:
+    def tick(self, at_s: int | None = None) -> list[Transition]:
         before = len(self.transitions)
-        self.take(Tick(self.now_s))
+        self.take(Tick(self.now_s if at_s is None else at_s))
         return self.transitions[before:]
 
     def take(self, record: Finding | Closed | Command | Tick) -> Decided:

@@ -283,7 +283,7 @@ def test_a_shard_the_city_does_not_have_is_counted_and_ignored() -> None:
 def test_a_snapshot_of_another_version_is_refused_with_the_remedy() -> None:
     decide = Decide(city(), SHARDS)
     data = msgspec.msgpack.encode(msgspec.msgpack.decode(decide.snapshot()) | {"version": 99})
-    with pytest.raises(ValueError, match="version 99 does not fit version 5: rebuild it"):
+    with pytest.raises(ValueError, match="version 99 does not fit version 6: rebuild it"):
         decide.restore(data)
 
 

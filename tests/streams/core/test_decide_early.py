@@ -51,12 +51,12 @@ def test_the_other_alert_tells_when_its_band_is_higher() -> None:
 def test_what_people_did_goes_to_the_alert_that_takes_its_place() -> None:
     story = Story()
     (raised,) = story.early(LEAF)
-    for kind, body in (("acknowledge", {}), ("label", {"label": "real"}), ("comment", {"text": "hm"})):
+    for kind, body in (("acknowledge", {}), ("label", {"label": "true"}), ("comment", {"text": "hm"})):
         story.command(kind, {"alert": raised.alert_id} | body)
-    assert (story.only().owner, story.only().label, story.only().state) == ("ann", "real", "provisional")
+    assert (story.only().owner, story.only().label, story.only().state) == ("ann", "true", "provisional")
     assert [t.seq for t in story.transitions] == [1, 2, 3, 4]
     story.hours({LEAF: "0", TOP: "0"})
-    assert (story.only().owner, story.only().label, story.only().state) == ("ann", "real", "open")
+    assert (story.only().owner, story.only().label, story.only().state) == ("ann", "true", "open")
     assert story.transitions[-1].seq == 5
 
 
@@ -347,7 +347,7 @@ def _done(dice: random.Random, alerts: Sequence[Alert], name: str, now_s: int) -
         ("resolve", {"alert": target}),
         ("resolve", {"alert": target}),
         ("acknowledge", {"alert": target}),
-        ("label", {"alert": target, "label": "real"}),
+        ("label", {"alert": target, "label": "true"}),
         ("silence", {"area": dice.choice(PLACES), "until_s": now_s + dice.randint(1, 6) * HOUR_S}),
     ]
     kind, body = dice.choice(bodies)

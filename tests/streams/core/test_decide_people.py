@@ -33,8 +33,8 @@ def test_label_and_comment_leave_no_text_behind() -> None:
     story = Story()
     story.hours({FIRE: "0"})
     alert = story.only().id
-    (labelled,) = story.command("label", {"alert": alert, "label": "false_alarm"})
-    assert (labelled.reason, story.only().label) == ("labelled", "false_alarm")
+    (labelled,) = story.command("label", {"alert": alert, "label": "false"})
+    assert (labelled.reason, story.only().label) == ("labelled", "false")
     (commented,) = story.command("comment", {"alert": alert, "text": "the caller is Mr Jones"})
     assert commented.reason == "commented"
     assert "Jones" not in repr((story.transitions, story.alerts, story.commands))

@@ -15,12 +15,33 @@ from streams.core.configure import configure_command
 from streams.core.decide import Decide, Decided
 from streams.core.lifecycle import FINAL, NEXT, TRANSITION_REASONS
 from streams.model import BANDS, HOUR_S, Closed, Command, Finding, Tick, Transition
+from streams.settings import Department, DutyRules, Playbook, PlaybookStep, Within
 from tests.streams.core.story import SHARDS, START_S, city, finding, shard_of
 
 Record = Finding | Closed | Command | Tick
 PLACES = ("c", "d1", "d1a", "d1b", "d2", "d2a")
 SIGNALS = ("fire", "flood", "noise", "rubbish")
-CITY = city(hold_s=3 * HOUR_S, incident_span_s=8 * HOUR_S, open_alerts_max=4)
+DUTY = DutyRules(departments={"desk": Department("Desk")}, otherwise="desk", within=Within(600, 3 * HOUR_S, 6 * HOUR_S, 0))
+BOOK = Playbook("book", "Book", steps=(PlaybookStep("look"),))
+CITY = msgspec.structs.replace(city(hold_s=3 * HOUR_S, incident_span_s=8 * HOUR_S, open_alerts_max=4), duty=DUTY, playbooks=(BOOK,))
+KINDS = (
+    "acknowledge",
+    "assign",
+    "label",
+    "resolve",
+    "comment",
+    "silence",
+    "unsilence",
+    "configure",
+    "dance",
+    "seen",
+    "hand",
+    "dissent",
+    "step",
+    "open",
+    "merge",
+    "split",
+)
 
 
 def journal(seed: int, hours: int) -> list[Record]:
@@ -47,7 +68,7 @@ def journal(seed: int, hours: int) -> list[Record]:
         end_s = START_S + hour * HOUR_S
         busy = dice.choice((0.0, 0.0, 0.1, 0.5))
         find(end_s, PLACES, busy / 4, early=True)
-        if dice.random() < 0.3:
+        for _ in range(dice.choice((0, 0, 1, 3))):
             say(_command(dice, decide, end_s, f"id-{dice.randrange(40)}"))
         for shard in dice.sample(SHARDS, len(SHARDS)):
             find(end_s, [place for place in PLACES if shard_of(place) == shard], busy, early=False)
@@ -59,12 +80,18 @@ def journal(seed: int, hours: int) -> list[Record]:
 
 def _command(dice: random.Random, decide: Decide, now_s: int, name: str) -> Command:
     alerts = [alert.id for alert in decide.open_alerts()] or ["nobody"]
-    kind = dice.choice(("acknowledge", "assign", "label", "resolve", "comment", "silence", "unsilence", "configure", "dance"))
+    kind = dice.choice(KINDS)
     bodies = {
         "assign": {"alert": dice.choice(alerts), "owner": "bob"},
-        "label": {"alert": dice.choice(alerts), "label": "real"},
+        "label": {"alert": dice.choice(alerts), "label": "true"},
         "comment": {"alert": dice.choice(alerts), "text": "hm"},
-        "silence": {"area": dice.choice(PLACES), "until_s": now_s + dice.randrange(6) * HOUR_S},
+        "hand": {"alert": dice.choice(alerts), "area": dice.choice(PLACES)},
+        "dissent": {"alert": dice.choice(alerts), "label": "false"},
+        "step": {"alert": dice.choice(alerts), "step": "look", "done": dice.random() < 0.7},
+        "open": {"area": dice.choice(PLACES), "signal": dice.choice(SIGNALS)},
+        "merge": {"alert": dice.choice(alerts), "into": dice.choice(alerts)},
+        "split": {"alert": dice.choice(alerts), "area": dice.choice(PLACES)},
+        "silence": {"area": dice.choice(PLACES), "until_s": now_s + dice.randrange(6) * HOUR_S, "from_s": dice.choice((0, now_s + HOUR_S))},
         "unsilence": {"silence": f"id-{dice.randrange(40)}"},
     }
     if kind == "configure":
@@ -130,6 +157,7 @@ def test_laws_of_an_alerts_life(records: list[Record]) -> None:
             lives[transition.alert_id].append(transition)
             assert transition.alert_id in changed
         for alert in decided.alerts:
+            assert alert.duty is not None
             last = lives[alert.id][-1]
             assert (alert.state, alert.seq, alert.reason) == (last.to_state, last.seq, last.reason)
         waiting = sum(alert.state == "provisional" for alert in decide.open_alerts())

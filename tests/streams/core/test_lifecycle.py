@@ -18,6 +18,7 @@ from streams.core.lifecycle import (
     Limits,
     at_early,
     at_window,
+    clearing,
     clears_words,
     got_worse,
 )
@@ -149,7 +150,7 @@ def test_pain_40_raise_and_clear_do_not_overlap() -> None:
     ],
 )
 def test_pain_33_it_says_when_it_clears(case: Case, words: str) -> None:
-    assert clears_words(case, LIMITS, START_S + HOUR_S) == words
+    assert clears_words(clearing(case, LIMITS, START_S + HOUR_S)) == words
 
 
 # getting worse

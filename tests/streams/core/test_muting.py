@@ -141,7 +141,7 @@ def test_another_silence_takes_over_without_a_word() -> None:
 def test_silences_carry_author_scope_and_end() -> None:
     story = Story()
     name = silence(story, "d1", 2, "noise")
-    assert story.decide.silences() == (Silence(name, "ann", "d1", ("noise",), START_S + 2 * HOUR_S),)
+    assert story.decide.silences() == (Silence(name, "ann", "d1", ("noise",), START_S + 2 * HOUR_S, set_s=START_S),)
 
 
 def test_silences_are_bounded() -> None:

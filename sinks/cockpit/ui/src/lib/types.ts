@@ -13,7 +13,7 @@ export interface Evidence {
 }
 
 export interface Duty {
-  area: string;
+  area: string | null;
   area_path: string[];
   level: string | number;
   department: string;
