@@ -205,6 +205,16 @@ def cockpit(
     _finish(report, json=json)
 
 
+@app.command(epilog="Example: tocsin bench attention --json")
+def attention(
+    json: Json = False, seed: Annotated[int, typer.Option(help="Of what people do in the shift, and of the weeks it lies in.")] = 1
+) -> None:
+    """Things to look at in Boston's year against a plain threshold, and escalation over the levels of Hangzhou; status 1: too many, or wrong."""
+    from load_tests import attention as bench
+
+    _finish(bench.run(seed), json=json)
+
+
 @app.command(name="end-to-end", epilog="Example: tocsin bench end-to-end --records 1000000 --kill 3 --json")
 def end_to_end(
     json: Json = False,

@@ -49,7 +49,6 @@ class Shown(View):
             "muted_by": alert.muted_by,
             "why_zh": why_zh,
             "clears_zh": "十二小时内持续低于阈值即解除。",
-            "dissent": 0,
             **told,
         }
 

@@ -8,14 +8,17 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from sinks.cockpit.access import ROLES
 from sinks.cockpit.api import SECURITY_HEADERS, SecurityHeaders
 from sinks.cockpit.page import FOR_GOOD, FRESH, add_page, read_page
 from streams.core.lifecycle import TRANSITION_REASONS
+from streams.core.people import REFUSALS, Verdict
 from streams.model import REASONS
 
 UI = Path(__file__).parents[2] / "sinks/cockpit/ui"
@@ -23,6 +26,7 @@ STYLE = (UI / "src/style.css").read_text(encoding="utf-8")
 SOURCES = {path: path.read_text(encoding="utf-8") for path in sorted((UI / "src").rglob("*")) if path.suffix in {".svelte", ".ts"}}
 WORDS = {name: json.loads((UI / f"src/words/{name}.json").read_text(encoding="utf-8")) for name in ("en", "zh")}
 PACKED = gzip.compress(b"console.log('x');\n" * 200, mtime=0)
+LABELS = [name for name in get_args(Verdict) if name]
 SCRIPT = b"console.log('x');\n" * 200
 
 
@@ -185,6 +189,7 @@ def test_every_word_is_used_and_every_use_has_a_word() -> None:
 def test_the_closed_lists_of_the_server_have_words() -> None:
     keys = set(WORDS["en"])
     wanted = {f"reason.{name}" for name in TRANSITION_REASONS} | {f"rejected.{name}" for name in REASONS}
+    wanted |= {f"refusal.{name}" for name in REFUSALS} | {f"role.{name}" for name in ROLES} | {f"label.{name}" for name in LABELS}
     wanted |= {f"state.{name}" for name in ("none", "provisional", "open", "no_data", "cleared", "withdrawn")}
     wanted |= {f"{what}.{band}" for what in ("band", "letter") for band in ("red", "orange", "yellow", "blue", "grey", "none")}
     assert wanted - keys == set()

@@ -101,6 +101,7 @@ class Feed {
       if (data.alert) this.#put(data.alert);
       else if (FINISHED.includes(data.transition.to)) this.#held.delete(data.transition.alert_id);
     });
+    on("gone", (data: { id: string }) => this.#held.delete(data.id));
     on("update", (data: { alert: Summary }) => this.#put(data.alert));
     on("outcome", (data: { id: string; refusal: string }) => this.#listeners.forEach((listener) => listener(data.id, data.refusal)));
   }

@@ -13,7 +13,7 @@ export interface Evidence {
 }
 
 export interface Duty {
-  area: string;
+  area: string | null;
   area_path: string[];
   level: string | number;
   department: string;
@@ -47,7 +47,10 @@ export interface Summary {
   lead: Evidence | null;
   duty?: Duty | null;
   muted_by?: string;
-  dissent?: number;
+  /** Labels that experts hold against the one it has, each with how many do: "false 2". */
+  dissent?: string[];
+  /** Pseudonyms of those who have it before them. */
+  seen?: string[];
 }
 
 export interface Member {
