@@ -126,7 +126,7 @@ def check(root: Path) -> list[Fault]:
 def python_files(root: Path) -> Iterator[Path]:
     """The project's own Python files."""
     for folder in CODE:
-        yield from (path for path in (root / folder).rglob("*.py") if "__pycache__" not in path.parts)
+        yield from (path for path in (root / folder).rglob("*.py") if not {"__pycache__", "node_modules"} & set(path.parts))
 
 
 def check_file(path: str, text: str, tree: ast.Module) -> Iterator[Fault]:
