@@ -15,6 +15,7 @@ And what the Kafka shell does on a real broker and a real ClickHouse server, whi
 tocsin bench intake --json      records a second through intake, through a bare consumer, Faust and Quix Streams
 tocsin bench end-to-end --json  nothing lost, doubled or changed, whatever is killed
 tocsin bench chaos --json       nothing lost, doubled or wrong, and all goes on soon, whatever is killed, stopped, doubled or out of disk
+tocsin bench loop --json        commands of a person, each applied once, in order and shown, whatever is killed
 tocsin bench outage --json      nothing lost, no restart loop, while the broker and ClickHouse are away
 tocsin bench latency --json     from a record that crosses an alarm count to its alert at a reader of the cockpit
 """
@@ -205,16 +206,6 @@ def cockpit(
     _finish(report, json=json)
 
 
-@app.command(epilog="Example: tocsin bench attention --json")
-def attention(
-    json: Json = False, seed: Annotated[int, typer.Option(help="Of what people do in the shift, and of the weeks it lies in.")] = 1
-) -> None:
-    """Things to look at in Boston's year against a plain threshold, and escalation over the levels of Hangzhou; status 1: too many, or wrong."""
-    from load_tests import attention as bench
-
-    _finish(bench.run(seed), json=json)
-
-
 @app.command(name="end-to-end", epilog="Example: tocsin bench end-to-end --records 1000000 --kill 3 --json")
 def end_to_end(
     json: Json = False,
@@ -247,6 +238,21 @@ def chaos(
     plan = Plan(kills, FROZEN if more else (), more, more, away, rate)
     with TemporaryDirectory(prefix="tocsin-bench-", ignore_cleanup_errors=True) as folder:
         _finish(run(keep or Path(folder), plan, seed=seed, say=_say), json=json)
+
+
+@app.command(epilog="Example: tocsin bench loop --commands 1000 --kills 30 --json")
+def loop(
+    json: Json = False,
+    commands: Annotated[int, typer.Option(min=1, max=99_999, help="Of one person, one after the other.")] = 1_000,
+    kills: Annotated[int, typer.Option(min=0, max=1_000, help="kill -9 over all roles meanwhile.")] = 30,
+    seed: Annotated[int, typer.Option(help="Of records and of the moments of the kills.")] = 1,
+    keep: Annotated[Path | None, typer.Option(help="Keep topics, tables and logs here.")] = None,
+) -> None:
+    """Commands of a person while everything dies; status 1: one was lost, applied twice or out of order, or not shown once."""
+    from load_tests.loop import run
+
+    with TemporaryDirectory(prefix="tocsin-bench-", ignore_cleanup_errors=True) as folder:
+        _finish(run(keep or Path(folder), commands=commands, kills=kills, seed=seed), json=json)
 
 
 @app.command(epilog="Example: tocsin bench outage --seconds 300 --json")

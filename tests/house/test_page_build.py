@@ -35,7 +35,12 @@ def run(tmp_path: Path) -> Run:
             (tools / "npm").chmod(0o755)
             (tools / "node").write_text(f"#!/bin/sh\necho {node}\n")
             (tools / "node").chmod(0o755)
-        env = {**os.environ, "PATH": f"{tools}:/usr/bin:/bin" if npm else str(tools), "PYTHONPATH": str(ROOT / "sinks/cockpit/ui"), "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {
+            **os.environ,
+            "PATH": f"{tools}:/usr/bin:/bin" if npm else str(tools),
+            "PYTHONPATH": str(ROOT / "sinks/cockpit/ui"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         script = "import hatch_build, pathlib, sys; hatch_build.find_spec = lambda name: None; hatch_build.build(pathlib.Path(sys.argv[1]))"
         return subprocess.run(
             [sys.executable, "-c", script, str(tmp_path)], env=env, capture_output=True, text=True, check=False, timeout=60
