@@ -102,7 +102,7 @@ def check(root: Path) -> int:
     return subprocess.run([*tool[0], "run", "--silent", "check"], cwd=root / UI, env=tool[1], check=False).returncode
 
 
-class PageHook(BuildHookInterface):
+class PageHook(BuildHookInterface[Any]):
     """Hatch's own hook, of the wheel, the editable install and the source archive."""
 
     PLUGIN_NAME = "custom"
