@@ -107,6 +107,11 @@ def past_router(places: Places, sources: Mapping[str, Source], asking: Asking) -
             }
         )
 
+    _add_sources(router, sources, asking)
+    return router
+
+
+def _add_sources(router: APIRouter, sources: Mapping[str, Source], asking: Asking) -> None:
     @router.get("/api/sources", summary="How fresh each source is")
     async def freshness() -> Response:
         newest, now_s = await asking.newest(), await asking.clock()
@@ -138,8 +143,6 @@ def past_router(places: Places, sources: Mapping[str, Source], asking: Asking) -
         return json_answer(
             {"since_s": since_s, "until_s": until_s, "sources": rows, "hours": [each._asdict() for each in amounts]},
         )
-
-    return router
 
 
 def away(what: str) -> HTTPException:

@@ -99,12 +99,12 @@ def test_the_feed_takes_up_its_alerts_and_its_history(tmp_path: Path):
     first.close()
     again = Opened(city, tmp_path, durability="off", now_s=START_S)
     assert (again.feed.last_id, {held.alert.id for held in again.feed.open_alerts()}) == (last_id, alerts)
-    history = again._history(0, 1000)
+    history = again.history(0, 1000)
     assert history is not None
     assert [at for at, _ in history] == list(range(1, last_id + 1))
     again.store.delete("DELETE FROM alerts WHERE seq <= 1")
-    assert again._history(0, 1000) is None, "not kept that far back"
-    assert again._history(1, 1000) is not None
+    assert again.history(0, 1000) is None, "not kept that far back"
+    assert again.history(1, 1000) is not None
     again.close()
 
 

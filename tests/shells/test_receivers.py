@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sinks.base import Batch
 from sinks.checks import alert, transition
+from sinks.webhooks.courier import signature
+from streams.model import Transition
 from streams.shells.kafka.settings import load_deployment
+from streams.shells.opening import Opened
 from streams.shells.receivers import OUTBOX, Receivers, ReceiversError, load_receivers
-from tests.shells.small import small_city
+from tests.shells.small import START_S, days, small_city
+from tests.sinks.receiver import Receiver
 
 REASONS, AREAS = frozenset({"raised", "worse"}), frozenset({"A1"})
 
@@ -100,3 +106,50 @@ def test_before_the_start_nothing_is_news(tmp_path: Path) -> None:
     assert [row["key"] for row in receivers.deliveries.receipts(10)] == ["news/0"]
     receivers.stop()
     assert (tmp_path / OUTBOX).exists()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_an_alert_of_a_town_reaches_a_receiver_signed_and_once_over_a_restart(tmp_path: Path) -> None:
+    # process   [ alert )   [ )
+    # receiver      [ 503 204 )
+    receiver, city = Receiver(), small_city(("hotline",))
+    receiver.answers = [503]
+    text = f"webhooks:\n  desk:\n    url: {receiver.url}\n    secret_file: SECRET\n"
+    given = load_receivers(written(tmp_path, text), {}, reasons=REASONS, areas=AREAS)
+    try:
+        for played in (True, False):
+            receivers = Receivers(given, city, tmp_path, lambda: int(time.time()))
+            assert receivers.sink is not None
+            opened = Opened(city, tmp_path / "state", durability="off", now_s=START_S, sinks=[receivers.sink])
+            receivers.start(opened.feed, opened.store.newest("alerts"))
+            if played:
+                for at, data in days(2.6, bursts=(60, 61)):
+                    opened.engine.desk.ingest("hotline", [data], at)
+                opened.engine.drain(START_S)
+                until(lambda: len(receiver.got) >= 1)
+            else:
+                until(lambda: bool(receivers.deliveries.counts()) and {state for _, state in receivers.deliveries.counts()} == {"done"})
+            receivers.stop()
+            opened.close()
+        keys = [headers["Idempotency-Key"] for headers, body in receiver.got]
+        told = [step for _, step in opened_steps(tmp_path / "state") if step.notify]
+        assert set(keys) == {f"{step.alert_id}/{step.seq}" for step in told}
+        assert len(keys) == len(set(keys)) + 1, "the one that failed, again"
+        headers, body = receiver.got[-1]
+        assert headers["Tocsin-Signature"] == f"v1={signature(b'only-a-test-secret', int(headers['Tocsin-Timestamp']), body)}"
+    finally:
+        receiver.close()
+
+
+def opened_steps(folder: Path) -> list[tuple[int, Transition]]:
+    opened = Opened(small_city(("hotline",)), folder, durability="off", now_s=START_S)
+    try:
+        return opened.history(0, 1000) or []
+    finally:
+        opened.close()
