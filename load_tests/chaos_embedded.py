@@ -87,8 +87,8 @@ class Town:
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
         self._token = ""
-        self.headers = program(folder / "state")
         folder.mkdir(parents=True)
+        self.headers = program(folder / "state")
 
     def start(self) -> None:
         """Start and wait until it answers; again, should it be killed meanwhile."""

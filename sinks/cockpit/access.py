@@ -5,6 +5,7 @@ Every request has passed the guard (``sinks.cockpit.guard``) before: an endpoint
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -90,17 +91,18 @@ class Sight:
     def narrow(self, alert: Alert) -> Alert | None:
         """The alert without what lies outside; None when nothing of it shows. The very same object when all of it does.
 
-        State, band and risk stay those of the whole incident.
+        State, band and risk stay those of the whole incident. Whose duty it is shows where that area may be named.
         """
         if self.whole:
             return alert
         members = tuple(member for member in alert.members if member.area in self._seen)
         if not members and alert.area not in self._seen:
             return None
+        duty = alert.duty if alert.duty is not None and self.names(alert.duty.area) else None
         if len(members) == len(alert.members) and alert.area in self._seen:
-            return alert
+            return alert if duty is alert.duty else msgspec.structs.replace(alert, duty=None)
         if not members:
-            return msgspec.structs.replace(alert, members=(), signals=(), why="")
+            return msgspec.structs.replace(alert, members=(), signals=(), why="", duty=duty)
         worst = max(members, key=lambda m: (m.risk, m.recurrence_s, m.area, m.signal))
         signals = {member.signal for member in members}
         return msgspec.structs.replace(
@@ -109,6 +111,7 @@ class Sight:
             signals=tuple(name for name in alert.signals if name in signals),
             why=alert.why if alert.why in {member.why for member in members} else worst.why,
             members=members,
+            duty=duty,
         )
 
     def step(self, step: Transition, alert: Alert | None) -> Transition | None:
@@ -122,10 +125,11 @@ class Sight:
         if shown is None:
             if alert is not None or not self.sees(step.area):
                 return None
-            return msgspec.structs.replace(step, signals=(), why=step.why if self._is_about(step) else "")
+            why = step.why if self._is_about(step) else ""
+            return msgspec.structs.replace(step, signals=(), why=why, what=self._what(step))
         assert alert is not None
         now = alert.seq == step.seq
-        if shown is alert and now and self.sees(step.area):
+        if shown is alert and now and self.sees(step.area) and self._what(step) == step.what:
             return step
         kept = step.why in {member.why for member in shown.members} or self._is_about(step)
         return msgspec.structs.replace(
@@ -133,7 +137,13 @@ class Sight:
             area=step.area if self.names(step.area) else shown.area,
             signals=tuple(name for name in step.signals if name in shown.signals),
             why=step.why if kept else shown.why if now else "",
+            what=self._what(step),
         )
+
+    def _what(self, step: Transition) -> str:
+        """To where an alert was handed or has gone up, "area/department", where that area may be named."""
+        area, slash, _ = step.what.partition("/")
+        return step.what if not slash or self.names(area) else ""
 
     def _is_about(self, step: Transition) -> bool:
         """Whether the sentence that says why is about the step's own area, by its name, and that is one that shows."""
@@ -146,15 +156,17 @@ class Sights:
 
     def __init__(self, places: Places) -> None:
         self._places = places
+        self._mutex = threading.Lock()
         self._made: OrderedDict[tuple[str, ...], Sight] = OrderedDict()
 
     def of(self, scope: tuple[str, ...]) -> Sight:
         """The sight of a scope."""
-        sight = self._made.pop(scope, None) or Sight(self._places, scope)
-        self._made[scope] = sight
-        if len(self._made) > SIGHTS_MAX:
-            self._made.popitem(last=False)
-        return sight
+        with self._mutex:
+            sight = self._made.pop(scope, None) or Sight(self._places, scope)
+            self._made[scope] = sight
+            if len(self._made) > SIGHTS_MAX:
+                self._made.popitem(last=False)
+            return sight
 
 
 class Caller(NamedTuple):
@@ -186,7 +198,12 @@ class Caller(NamedTuple):
 
     def hears(self, actor: str) -> bool:
         """Whether the outcome of a command is theirs to know."""
-        return actor == self.actor or (self.sight.whole and (self.speaks_for_others or self.at_least("commander")))
+        return actor == self.actor or self.hears_all
+
+    @property
+    def hears_all(self) -> bool:
+        """Whether everything that happens is theirs to know."""
+        return self.sight.whole and (self.speaks_for_others or self.at_least("commander"))
 
     def require(self, role: Role, *, whole: bool = False) -> None:
         """Refuse who has not at least a role, or sees not the whole city.

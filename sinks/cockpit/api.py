@@ -93,7 +93,7 @@ def _add_alerts(app: FastAPI, feed: Feed) -> None:
         held = feed.finished_alerts() if state in {"cleared", "withdrawn"} else feed.open_alerts()
         found = [(each, shown) for each in held if state in {None, each.alert.state} and (shown := who.sight.narrow(each.alert))]
         found = [(each, shown) for each, shown in found if area is None or _lies_in(shown, area)]
-        listed = [orjson.Fragment(scoped.summary(feed.view, each, shown, who.sight)) for each, shown in found[:limit]]
+        listed = [orjson.Fragment(scoped.summary(feed.view, each, shown)) for each, shown in found[:limit]]
         return _json({"alerts": listed, "found": len(found), "last_event_id": feed.last_id})
 
     @app.get("/api/alerts/{alert_id}", dependencies=loaded, tags=["alerts"], summary="One alert with its members and their evidence")
@@ -103,7 +103,7 @@ def _add_alerts(app: FastAPI, feed: Feed) -> None:
         if known is None or shown is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "no open or lately finished alert has this id")
         await who.saw("alert", known.id, shown.area)
-        return _json(scoped.detail(feed.view, known, shown, who.sight))
+        return _json(scoped.detail(feed.view, known, shown))
 
     def _lies_in(alert: Alert, area: str) -> bool:
         codes = {alert.area, *(member.area for member in alert.members)}

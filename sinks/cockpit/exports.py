@@ -49,7 +49,7 @@ def exports_router(feed: Feed, outward: Outward) -> APIRouter:
 
     def shown(who: Caller, limit: int) -> list[tuple[Alert, Any]]:
         found = ((held, told) for held in feed.open_alerts() if (told := who.sight.narrow(held.alert)) is not None)
-        kept = [(told, orjson.loads(scoped.summary(feed.view, held, told, who.sight))) for held, told in found]
+        kept = [(told, orjson.loads(scoped.summary(feed.view, held, told))) for held, told in found]
         return kept[:limit]
 
     @router.get("/api/cap/{alert_id}.xml", summary="An alert as a CAP 1.2 message, Restricted", response_class=Response)

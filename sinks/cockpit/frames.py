@@ -76,7 +76,7 @@ class Frames:
             return self._part_of(frame, frame.step, sight)
         if held and shown is held.alert:
             return frame.data
-        return event("update", {"alert": self._summary(held, shown, sight)}) if held and shown else b""
+        return event("update", {"alert": self._summary(held, shown)}) if held and shown else b""
 
     def _part_of(self, frame: Frame, step: Transition, sight: Sight) -> bytes:
         held, position = frame.held, frame.position
@@ -86,18 +86,18 @@ class Frames:
             return b""
         if limited is step and held and shown is held.alert:
             return frame.data
-        alert = self._summary(held, shown, sight) if held and shown else None
+        alert = self._summary(held, shown) if held and shown else None
         return event("transition", {"transition": self._view.transition(limited), "alert": alert}, position)
 
-    def _summary(self, held: Held, shown: Alert, sight: Sight) -> orjson.Fragment:
-        return orjson.Fragment(scoped.summary(self._view, held, shown, sight))
+    def _summary(self, held: Held, shown: Alert) -> orjson.Fragment:
+        return orjson.Fragment(scoped.summary(self._view, held, shown))
 
     def snapshot(self, open_alerts: Callable[[], list[Held]], last_id: int, sight: Sight, alerts_max: int) -> bytes:
         """The open alerts; kept until ``changed``."""
         key = ("*",) if sight.whole else sight.scope
         if key not in self._snapshots:
             shown = [(each, part) for each in open_alerts() if (part := sight.narrow(each.alert)) is not None]
-            alerts: list[Any] = [self._summary(each, part, sight) for each, part in shown[:alerts_max]]
+            alerts: list[Any] = [self._summary(each, part) for each, part in shown[:alerts_max]]
             self._snapshots[key] = event("snapshot", {"alerts": alerts, "left_off": max(0, len(shown) - alerts_max)}, last_id)
             if len(self._snapshots) > SNAPSHOTS_MAX:
                 self._snapshots.popitem(last=False)

@@ -19,7 +19,7 @@ from sinks.cockpit.access import WHOLE, Role
 from streams.yaml_file import Document, Problems, nearest, read_document, read_section
 
 KEYS = ("users", "sessions")
-USERS_MAX = 10_000
+USERS_MAX = 2_000
 TOKENS_MAX = 20
 LOOK_S = 1.0
 NAME = re.compile(r"[\w.@-]{1,64}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -80,6 +81,8 @@ def open_access(state: Path, areas: Sequence[Area], doors: Doors, *, now_s: Call
         AccessError: the users file or the audit cannot be used.
     """
     path = users_file(state, doors.users)
+    if not re.fullmatch(r"[\w.-]{1,64}", doors.instance):
+        raise AccessError(f"--instance {doors.instance}: names files; write 1 to 64 letters, digits or . _ -")
     if doors.users is not None and not path.exists():
         raise AccessError(f"--users {path}: there is no such file; tocsin users add makes it")
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sinks.cockpit import users
 from streams import loading, settings
 from streams.model import Signal
 from streams.yaml_file import parse_duration
@@ -32,6 +33,9 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "rosters": settings.Roster,
     "demo": loading.DemoFiles,
     "demo: route": settings.Route,
+    "users": users.User,
+    "users: tokens": users.Token,
+    "users: sessions": users.SessionLimits,
 }
 
 
@@ -74,7 +78,7 @@ def duration(seconds: int) -> str:
 def test_a_section_lists_its_keys_with_their_defaults(heading: str):
     fields = msgspec.structs.fields(SECTIONS[heading])
     keys = {field.name.removesuffix("_s") if is_duration(field) else field.name: written(field) for field in fields}
-    if heading == "signals":
+    if heading in {"signals", "users", "users: tokens"}:
         del keys["name"]  # the mapping's key is the name
     assert table(heading) == keys
 

@@ -15,9 +15,11 @@ from sinks.checks import AREAS, SIGNALS
 from sinks.cockpit.api import create_app
 from sinks.cockpit.audit import AuditLog
 from sinks.cockpit.commands import Given, Rules, commands_router
+from sinks.cockpit.exports import Outward, exports_router
 from sinks.cockpit.feed import Feed
 from sinks.cockpit.keeper import Keeper
 from sinks.cockpit.sessions import Sessions
+from sinks.cockpit.shift import shift_router
 from sinks.cockpit.sign_in import audit_router, session_router
 from sinks.cockpit.users import Directory, digest
 from sinks.cockpit.views import Places, View
@@ -76,6 +78,8 @@ class Cockpit:
     def _app(self, areas: Sequence[Area]) -> FastAPI:
         app = create_app(self.feed, areas, dict, gate=self.keeper, metrics=lambda: b"# EOF\n", keep_alive_s=0.05)
         app.include_router(session_router(self.keeper))
+        app.include_router(shift_router(self.feed, lambda: int(self.clock.now_s)))
+        app.include_router(exports_router(self.feed, Outward("test", "Test", SIGNALS, history=self.feed._history or (lambda *_: []))))
         app.include_router(audit_router(self.audit))
         assert set(BODIES) == set(rules().kinds)
         real = Rules(tuple(BODIES), ID_CHARS_MAX, ACTOR_CHARS_MAX, BODY_CHARS_MAX, rules().fits)

@@ -44,9 +44,9 @@ def placed(area: str, *members: str, risk: float = 50.0) -> Alert:
     [
         ((), set(), set()),
         (("d1a",), {"d1a", "d1a1"}, {"d1", "city"}),
-        (("d1",), {"d1", "d1a", "d1a1", "d1b"}, {"city"}),
+        (("d1",), {"d1", "d1a", "d1a1", "d1b", "d1c"}, {"city"}),
         (("d1a1", "d2"), {"d1a1", "d2"}, {"d1a", "d1", "city"}),
-        (("d1", "d1a"), {"d1", "d1a", "d1a1", "d1b"}, {"city"}),
+        (("d1", "d1a"), {"d1", "d1a", "d1a1", "d1b", "d1c"}, {"city"}),
         (("city",), {area.code for area in AREAS}, set()),
         (("*",), {area.code for area in AREAS}, set()),
         (("gone",), set(), set()),

@@ -253,6 +253,28 @@ def test_on_a_full_disk_no_action_happens_and_no_half_line_stays(
     assert told[2:] == [("audit_lost", "3 views"), ("alert", "a2"), ("command", "resolve a4")]
 
 
+def test_half_a_line_that_could_not_be_cut_off_at_once_is_cut_off_before_the_next(
+    log: AuditLog, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(*_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    act(log, 2)
+    disk = Disk(monkeypatch)
+    disk.room = 100
+    truncate = [os.ftruncate, stuck, stuck]  # before the line; after it failed; before the next one
+    monkeypatch.setattr(audit_module.os, "ftruncate", lambda *given, real=os.ftruncate: (truncate.pop(0) if truncate else real)(*given))
+    with pytest.raises(NotAudited):
+        act(log, 1, 3)
+    assert found(folder), "half a line stands there"
+    disk.room = None
+    with pytest.raises(NotAudited):
+        act(log, 1, 4)
+    act(log, 1, 5)
+    assert found(folder) == []
+    assert newest(log) == [3, 2, 1]
+
+
 def test_a_disk_that_does_not_sync_lets_no_action_happen(log: AuditLog, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(monkeypatch)
     disk.sync_fails = True

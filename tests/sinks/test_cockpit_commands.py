@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Any
 
 import httpx
+import msgspec
 import orjson
 import pytest
 
 from sinks.base import Batch
-from sinks.checks import AREAS, SIGNALS, Open, caller
+from sinks.checks import AREAS, SIGNALS, Open, Unaudited, alert, caller
 from sinks.cockpit import commands
+from sinks.cockpit.access import LEAST, ROLES, Caller, NotAudited, Role
 from sinks.cockpit.api import create_app
 from sinks.cockpit.commands import Given, NotTaken, Rules, commands_router
 from sinks.cockpit.feed import Feed
@@ -182,3 +185,89 @@ def test_the_description_says_what_a_command_is(desk: Desk) -> None:
     schema = post["requestBody"]["content"]["application/json"]["schema"]
     assert schema["properties"]["kind"]["enum"] == ["assign", "resolve"]
     assert schema["required"] == ["kind", "body"]
+
+
+def as_caller(desk: Desk, who: Caller) -> Desk:
+    desk.app = create_app(desk.feed, AREAS, dict, gate=Open(who))
+    everything = Rules((*LEAST, "configure"), 128, 64, 4096, lambda _: True)
+    desk.app.include_router(commands_router(desk.feed, everything, desk.submit))
+    return desk
+
+
+def asked(kind: str) -> dict[str, Any]:
+    return {"id": "c-1", "kind": kind, "body": {"area": "d1"}}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_gives_its_commands_and_no_others(desk: Desk, role: Role) -> None:
+    as_caller(desk, caller(role=role, actor="anna"))
+    taken = {kind for kind in (*LEAST, "configure") if desk.post(asked(kind)).status_code == HTTPStatus.ACCEPTED}
+    refused = {desk.post(asked(kind)).status_code for kind in {*LEAST, "configure"} - taken}
+    assert taken == {kind for kind in (*LEAST, "configure") if ROLES.index(role) >= ROLES.index(LEAST.get(kind, "admin"))}
+    assert refused <= {HTTPStatus.FORBIDDEN}
+    assert {given.actor for given in desk.taken} <= {"anna"}
+
+
+@pytest.mark.parametrize("actor, status", [("", 202), ("anna", 202), ("bo", 403)])
+def test_nobody_speaks_for_others(desk: Desk, actor: str, status: int) -> None:
+    as_caller(desk, caller(role="operator", actor="anna"))
+    assert desk.post({**asked("resolve"), "actor": actor}).status_code == status
+    assert [given.actor for given in desk.taken] == ["anna"] * (status == HTTPStatus.ACCEPTED)
+
+
+@pytest.mark.parametrize("role, status", [("operator", 403), ("commander", 202)])
+def test_a_silence_of_the_whole_city_is_a_commander_s(desk: Desk, role: Role, status: int) -> None:
+    as_caller(desk, caller(role=role))
+    assert desk.post({"kind": "silence", "body": {"area": "city"}}).status_code == status
+
+
+def test_an_alert_is_handed_upwards_but_not_sideways(desk: Desk) -> None:
+    as_caller(desk, caller(["d1"], role="operator"))
+    desk.feed.write(Batch(alerts=(msgspec.structs.replace(alert("a0", 0), area="d1", members=()),)))
+    told = [desk.post({"kind": "hand", "body": {"alert": "a0", "area": area}}).status_code for area in ("city", "d1a", "d2", "nowhere")]
+    assert told == [202, 202, 404, 404]
+
+
+def test_both_alerts_of_a_merge_lie_in_the_scope(desk: Desk) -> None:
+    as_caller(desk, caller(["d1"], role="operator"))
+    here, there = (msgspec.structs.replace(alert(name, 0), area=area, members=()) for name, area in (("a0", "d1"), ("a1", "d2")))
+    desk.feed.write(Batch(alerts=(here, there)))
+    told = [desk.post({"kind": "merge", "body": {"alert": "a0", "into": into}}).status_code for into in ("a0", "a1")]
+    assert told == [202, 404]
+
+
+def test_what_cannot_be_audited_does_not_happen(desk: Desk) -> None:
+    class Full(Unaudited):
+        def did(self, *_: str, **__: str) -> None:
+            raise NotAudited
+
+    who = caller(role="operator")._replace(audit=Full())
+    answer = as_caller(desk, who).post(asked("resolve"))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert desk.taken == []
+
+
+def test_the_audit_says_what_was_done_where_and_for_whom_and_nothing_that_was_typed(desk: Desk) -> None:
+    audit = Unaudited()
+    as_caller(desk, caller(role="operator", actor="gate")._replace(audit=audit, speaks_for_others=True))
+    desk.feed.write(Batch(alerts=(msgspec.structs.replace(alert("a0", 0), area="d1"),)))
+    desk.post({"kind": "comment", "body": {"alert": "a0", "text": SECRET}, "actor": "anna"})
+    desk.post({"kind": "comment", "body": {"alert": SECRET, "text": SECRET}})
+    desk.away = True
+    desk.post({"kind": "silence", "body": {"area": "d1a"}})
+    assert list(audit.entries) == [
+        ("gate", "command", "comment a0 as anna", "d1"),
+        ("gate", "command", "comment", ""),
+        ("gate", "command", "silence d1a", "d1a"),
+        ("gate", "command_not_taken", "silence d1a", "d1a"),
+    ]
+
+
+def test_an_outcome_is_told_to_whom_it_concerns(desk: Desk) -> None:
+    desk.feed.write(Batch(outcomes=((None, Outcome(Command("c-1", 7, "anna", "resolve", "{}"))),)))
+    for who, status in (
+        (caller(["d1"], actor="anna"), 200),
+        (caller(["d1"], actor="bo"), 404),
+        (caller(actor="eva", role="commander"), 200),
+    ):
+        assert as_caller(desk, who).ask("GET", "/api/commands/c-1").status_code == status

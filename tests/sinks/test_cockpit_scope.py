@@ -23,7 +23,7 @@ from sinks.cockpit.access import Caller, Sight
 from sinks.cockpit.feed import Feed
 from sinks.cockpit.users import digest
 from sinks.cockpit.views import View
-from streams.model import Alert, Area, Command, Outcome, Signal
+from streams.model import Alert, Area, Command, Duty, Outcome, Signal
 from tests.sinks.signing import Cockpit, bearer
 
 replace = msgspec.structs.replace
@@ -69,10 +69,12 @@ class Town:
         known = self.alerts.get(name)
         made = placed(self.rng, name, known.seq + 1 if known else 0, places, state=self.rng.choice(("open", "open", "open", "cleared")))
         self.position += 1
-        steps = ((self.position, transition(made)),) if self.rng.random() < 0.7 else ()
+        went = replace(transition(made), what=f"{self.rng.choice(places)}/water")
+        steps = ((self.position, went),) if self.rng.random() < 0.7 else ()
         other = Command(f"{MARK}-{self.position}", 1, f"{MARK}-anna", "resolve", "{}")
         own = Command(f"c-{self.position}", 1, "north", "resolve", "{}")
-        outcome = Outcome(self.rng.choice((other, own)), self.rng.choice(("", "unknown_alert")))
+        silence = Command(f"s-{self.position}{MARK if kind == 'outside' else ''}", 1, "bo", "silence", silenced(self.rng.choice(places)))
+        outcome = Outcome(self.rng.choice((other, own, silence)), self.rng.choice(("", "unknown_alert")))
         self.feed.write(Batch(transitions=steps, alerts=(made,), outcomes=((None, outcome),)))
         self.history += steps
         self.alerts[name] = made
@@ -90,6 +92,14 @@ class Town:
             ("GET", "/api/areas.geojson", {}),
             ("GET", f"/api/commands/{name}", {}),
             ("POST", "/api/commands", {"json": command(rng, name, area)}),
+            ("GET", f"/api/alerts/{name}/transitions", {}),
+            ("GET", "/api/transitions", {"params": {"since_s": 0}}),
+            ("GET", "/api/silences", {}),
+            ("POST", "/api/silences/preview", {"json": {"area": area}}),
+            ("GET", f"/api/cap/{name}.xml", {}),
+            ("GET", "/api/alerts.geojson", {}),
+            ("GET", "/api/events", {"params": {"after": rng.randrange(self.position + 1)}}),
+            ("GET", "/api/v2/alerts", {}),
             ("GET", "/api/audit", {"params": {"limit": 5}}),
             ("GET", "/api/session", {}),
             ("GET", "/metrics", {}),
@@ -121,8 +131,13 @@ def placed(rng: random.Random, name: str, seq: int, places: tuple[str, ...], **c
         members=tuple(members),
         signals=tuple(sorted({member.signal for member in members})),
         why=lead.why,
+        duty=Duty(rng.choice([*places, "city"]), "water", 1, 2),
         **changes,
     )
+
+
+def silenced(area: str) -> str:
+    return orjson.dumps({"area": area, "until_s": 2_000_000_000}).decode()
 
 
 def command(rng: random.Random, name: str, area: str) -> dict[str, Any]:
@@ -140,7 +155,7 @@ def command(rng: random.Random, name: str, area: str) -> dict[str, Any]:
 async def asked(town: Town, requests: int) -> list[tuple[str, str]]:
     """(where, what) of every mark that the user of d1 came to see."""
     seen: list[tuple[str, str]] = []
-    transport = httpx.ASGITransport(town.cockpit.app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(town.cockpit.app)
     who = town.cockpit.keeper.enter("GET", {"authorization": "Bearer north-on"})
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=USERS["d1"]) as client:
         opening = town.feed.subscribe(None, who)
@@ -225,7 +240,7 @@ def test_the_whole_city_is_told_of_all_of_it(made: Callable[[int], Town]) -> Non
 def test_what_lies_outside_is_as_if_it_were_not_there(made: Callable[[int], Town], kind: str, body: dict[str, Any]) -> None:
     town = made(1)
     town.feed.load([placed(town.rng, "south", 0, OUTSIDE), placed(town.rng, "north", 0, INSIDE)], 0)
-    silence = Command("s-south", 1, "bo", "silence", orjson.dumps({"area": OUTSIDE[0]}).decode())
+    silence = Command("s-south", 1, "bo", "silence", orjson.dumps({"area": OUTSIDE[0], "until_s": 2_000_000_000}).decode())
     town.feed.write(Batch(outcomes=((None, Outcome(silence)),)))
     answer = town.cockpit.ask("POST", "/api/commands", json={"kind": kind, "body": body}, headers=USERS["d1"])
     assert (answer.status_code, answer.json()["detail"]) == (404, "there is no such alert, area or silence")
@@ -243,13 +258,20 @@ def test_what_lies_outside_is_as_if_it_were_not_there(made: Callable[[int], Town
 def test_what_lies_inside_is_taken_as_the_caller_s(made: Callable[[int], Town], kind: str, body: dict[str, Any]) -> None:
     town = made(1)
     town.feed.load([placed(town.rng, "north", 0, INSIDE)], 0)
-    silence = Command("s-north", 1, "bo", "silence", orjson.dumps({"area": "d1b"}).decode())
+    silence = Command("s-north", 1, "bo", "silence", orjson.dumps({"area": "d1b", "until_s": 2_000_000_000}).decode())
     town.feed.write(Batch(outcomes=((None, Outcome(silence)),)))
     answer = town.cockpit.ask("POST", "/api/commands", json={"id": "c-1", "kind": kind, "body": body}, headers=USERS["d1"])
     assert answer.status_code == 202, answer.text
     assert [(given.actor, given.kind) for given in town.cockpit.taken] == [("north", kind)]
     actor, action, subject = town.cockpit.actions()[-1]
     assert (actor, action, subject.split()[0]) == ("north", "command", kind)
+
+
+@pytest.mark.parametrize("area, status", [("d1a", 200), ("city", 200), (OUTSIDE[0], 404), ("nowhere", 404)])
+def test_an_area_outside_is_as_if_it_were_not_there(made: Callable[[int], Town], area: str, status: int) -> None:
+    answer = made(1).cockpit.ask("GET", f"/api/alerts?area={area}", headers=USERS["d1"])
+    assert answer.status_code == status
+    assert status == 200 or answer.json()["detail"] == "this city has no such area"
 
 
 def test_an_alert_that_leaves_the_scope_is_told_to_be_gone(made: Callable[[int], Town]) -> None:
