@@ -20,10 +20,10 @@ LOCK := --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no
 TOCSIN_KAFKA_LIBS ?= $(CURDIR)/$(VENV)/kafka
 export STRICT TOCSIN_KAFKA_LIBS
 
-.PHONY: help setup services peers demo test lint bench format lock clean
+.PHONY: help setup services peers demo test test-browser screenshots lint bench format lock clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo 'Variables: CITY=$(CITY) for demo; ARGS="..." handed on by demo and test; JOBS=$(JOBS) processes for test; STRICT=1 makes a skipped test a failure; PYTHON=python3.12 for setup'
 
 setup: $(VENV)/.project ## install everything into .venv, pinned and hashed by requirements.lock
@@ -35,7 +35,9 @@ $(VENV)/.locked: requirements.lock
 	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
 	@touch $@
 
-$(VENV)/.project: pyproject.toml $(VENV)/.locked
+UI := $(shell find sinks/cockpit/ui -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*' 2>/dev/null)
+
+$(VENV)/.project: pyproject.toml $(UI) $(VENV)/.locked
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -60,11 +62,18 @@ test: lint ## lint, types, import rules and all tests, on real services where th
 	@if command -v mvn >/dev/null; then $(MAKE) services; fi
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
 
-lint: setup ## ruff, formatting, types and import rules
+test-browser: setup ## the cockpit's page in Chromium: axe, keyboard, languages, catching up after a reload, a restart and a minute without a network
+	TOCSIN_OFFLINE_S=60 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/browser $(ARGS)
+
+screenshots: setup ## draw every page, light and dark, into docs/screens
+	TOCSIN_SCREENS=docs/screens $(BIN)/python -m pytest -q -n 0 tests/browser/test_screens.py
+
+lint: setup ## ruff, formatting, types and import rules, the page's types among them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet . || { echo 'lint: not formatted; make format' >&2; exit 1; }
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python sinks/cockpit/ui/hatch_build.py check
 
 bench: setup ## measure speed against a peer, on a real broker (Java and Maven); kill the embedded process, then those of the Kafka shell, while records arrive
 	@$(MAKE) services
@@ -83,5 +92,5 @@ lock: setup ## renew requirements.lock from pyproject.toml; ARGS=--upgrade takes
 	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(ARGS) $(LOCK) --output-file load_tests/services/quix.lock load_tests/services/quix.in
 
 clean: ## remove what was built, cached or kept by a demo, the environment included
-	rm -rf $(VENV) build dist var .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist var sinks/cockpit/static sinks/cockpit/ui/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

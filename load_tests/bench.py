@@ -7,6 +7,7 @@ tocsin bench fuzz --json        records bent out of shape, through intake: none 
 tocsin bench simulate --json    the whole pipeline over a model of the log, under faults drawn from seeds: a failing one replays exactly
 tocsin bench fanout --json      how soon an alert reaches a thousand readers of the feed, some of them stuck
 tocsin bench attention --json   how many things people must look at, against a plain threshold; a shift at four levels
+tocsin bench cockpit --json     the cockpit's page in a browser: first view, frames and memory while alerts come, and how soon one is seen
 tocsin bench accuracy --json    outbreaks found at a fixed rate of false alarms, and by detectors of others
 
 And what the Kafka shell does on a real broker and a real ClickHouse server, which the bench starts:
@@ -14,6 +15,7 @@ And what the Kafka shell does on a real broker and a real ClickHouse server, whi
 tocsin bench intake --json      records a second through intake, through a bare consumer, Faust and Quix Streams
 tocsin bench end-to-end --json  nothing lost, doubled or changed, whatever is killed
 tocsin bench chaos --json       nothing lost, doubled or wrong, and all goes on soon, whatever is killed, stopped, doubled or out of disk
+tocsin bench loop --json        commands of a person, each applied once, in order and shown, whatever is killed
 tocsin bench outage --json      nothing lost, no restart loop, while the broker and ClickHouse are away
 tocsin bench latency --json     from a record that crosses an alarm count to its alert at a reader of the cockpit
 """
@@ -185,6 +187,25 @@ def attention(
     _finish(bench.run(seed), json=json)
 
 
+@app.command(epilog="Example: tocsin bench cockpit --rate 200 --seconds 60 --json")
+def cockpit(
+    json: Json = False,
+    rate: Annotated[int, typer.Option(min=1, max=6_000, help="Alerts a minute.")] = 200,
+    seconds: Annotated[float, typer.Option(min=1, max=3_600, help="How long they come.")] = 60.0,
+) -> None:
+    """The cockpit's page in Chromium, driven by Playwright; status 1: it comes late, moves in jerks, or grows."""
+    from load_tests.cockpit_bench import run
+
+    try:
+        report = run(rate=rate, seconds=seconds, say=_say)
+    except (ModuleNotFoundError, FileNotFoundError) as error:
+        sys.stderr.write(
+            f"tocsin bench cockpit needs Chromium and Playwright: apt-get install chromium, pip install playwright ({error})\n"
+        )
+        raise typer.Exit(2) from None
+    _finish(report, json=json)
+
+
 @app.command(name="end-to-end", epilog="Example: tocsin bench end-to-end --records 1000000 --kill 3 --json")
 def end_to_end(
     json: Json = False,
@@ -217,6 +238,21 @@ def chaos(
     plan = Plan(kills, FROZEN if more else (), more, more, away, rate)
     with TemporaryDirectory(prefix="tocsin-bench-", ignore_cleanup_errors=True) as folder:
         _finish(run(keep or Path(folder), plan, seed=seed, say=_say), json=json)
+
+
+@app.command(epilog="Example: tocsin bench loop --commands 1000 --kills 30 --json")
+def loop(
+    json: Json = False,
+    commands: Annotated[int, typer.Option(min=1, max=99_999, help="Of one person, one after the other.")] = 1_000,
+    kills: Annotated[int, typer.Option(min=0, max=1_000, help="kill -9 over all roles meanwhile.")] = 30,
+    seed: Annotated[int, typer.Option(help="Of records and of the moments of the kills.")] = 1,
+    keep: Annotated[Path | None, typer.Option(help="Keep topics, tables and logs here.")] = None,
+) -> None:
+    """Commands of a person while everything dies; status 1: one was lost, applied twice or out of order, or not shown once."""
+    from load_tests.loop import run
+
+    with TemporaryDirectory(prefix="tocsin-bench-", ignore_cleanup_errors=True) as folder:
+        _finish(run(keep or Path(folder), commands=commands, kills=kills, seed=seed), json=json)
 
 
 @app.command(epilog="Example: tocsin bench outage --seconds 300 --json")

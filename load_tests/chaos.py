@@ -22,6 +22,7 @@ from msgspec import Struct
 from load_tests.cells import CellDiff, diff, of_clickhouse, of_journal
 from load_tests.chaos_run import Away, ChaosRun, Frozen, Plan, Troubled
 from load_tests.end_to_end import against_embedded, by_role, recoveries, rejected_equal, unequal
+from load_tests.harry import Kill
 from load_tests.journals import whole
 from load_tests.kafka_run import PASSWORD, TOPIC_PARTITIONS, Ran
 from load_tests.raw_records import RAW, prepare
@@ -33,7 +34,7 @@ from streams.loading import load
 FROZEN = ("intake", "assess", "sink-clickhouse", "cockpit", "clickhouse", "broker")
 DAYS = 12
 """Of the simulation, over all records: alerts need a history of a day."""
-KILL_S, FREEZE_S, FULL_S, SPARE_S = 4.0, 60.0, 120.0, 120.0
+KILL_S, FREEZE_S, FULL_S, SPARE_S = 14.0, 60.0, 120.0, 120.0
 """How long each takes, generously: so many records are made as they last, and what is not needed is not given."""
 RECOVERY_S_MAX, BACKLOG_S_MAX = 15.0, 300.0
 
@@ -55,13 +56,17 @@ class Feed(Struct):
 
 
 class Report(Struct):
-    """What came of it all. ``kills``: how many, ``killed``: of which; ``hit_again``: killed once more before they had gone on."""
+    """What came of it all. ``kills``: how many, ``killed``: of which; ``hit_again``: killed once more before they had gone on.
+    ``recovery_p99_s``: of those that were hit while all others went on, ``alone`` of them; ``recovery_among_p99_s``: of the others.
+    """
 
     kills: int
     lost: int
     duplicated: int
     wrong_alerts: int
     recovery_p99_s: float | None
+    recovery_among_p99_s: float | None
+    alone: int
     alerts_lost: int
     records: int
     rate: float
@@ -126,14 +131,16 @@ def _report(server: ClickHouse, settings: Path, folder: Path, run_: ChaosRun, ra
     counts = {"journal": _of_journal(ran, cells), "tables": diff(cells, of_clickhouse(server, ran.database))}
     pairs = against_embedded(settings, ran, folder / "embedded", load(settings).detection.window_s)
     wrong = sum(each.missing + each.extra + each.other for name, each in pairs.items() if name != "scores")
-    waits = [kill.recover_s for kill in ran.kills if kill.recover_s is not None]
+    went_on = [kill for kill in ran.kills if kill.recover_s is not None]
     trouble = run_.troubled
     return Report(
         kills=len(ran.kills),
         lost=sum(each.lost for each in counts.values()),
         duplicated=sum(each.duplicated for each in counts.values()),
         wrong_alerts=wrong,
-        recovery_p99_s=round(float(np.quantile(waits, 0.99, method="higher")), 2) if waits else None,
+        recovery_p99_s=_longest([kill for kill in went_on if kill.alone]),
+        recovery_among_p99_s=_longest([kill for kill in went_on if not kill.alone]),
+        alone=sum(kill.alone for kill in went_on),
         alerts_lost=len(run_.told.keys() - _in_tables(server, ran.database)),
         records=given,
         rate=plan.rate,
@@ -156,6 +163,12 @@ def _report(server: ClickHouse, settings: Path, folder: Path, run_: ChaosRun, ra
         differences=unequal(counts) | unequal(pairs),
         seconds=round(seconds, 1),
     )
+
+
+def _longest(kills: list[Kill]) -> float | None:
+    """The 99th percentile; of fewer than a hundred the longest."""
+    waits = [kill.recover_s for kill in kills if kill.recover_s is not None]
+    return round(float(np.quantile(waits, 0.99, method="higher")), 2) if waits else None
 
 
 def _of_journal(ran: Ran, cells: pa.Table) -> CellDiff:

@@ -46,6 +46,8 @@ FEED_S_MAX = 30.0
 READY_S = 5.0
 STUCK = 5
 CHUNK = 100
+PATIENT = 0.8
+"""Before so many kills those who were hit before are waited for; the others come while some are still starting."""
 ENDS_MAX = 50
 HELD = {INTAKE: sum(PARTITIONS.values()), ASSESS: TOPIC_PARTITIONS["counts"] + 1, SINK: sum(TOPIC_PARTITIONS[name] for name in SUNK)}
 """How many partitions one has that has all."""
@@ -203,7 +205,7 @@ class ChaosRun(Run):
         ]
 
     def _kill_all(self) -> None:
-        with Harrier(self._roles(), self._plan.kills, self._random) as harrier:
+        with Harrier(self._roles(), self._plan.kills, self._random, patient=PATIENT) as harrier:
             harrier.finish()
         self.kills += harrier.kills
         self.troubled.hit_again = sum(kill.recover_s is None for kill in harrier.kills)

@@ -6,6 +6,7 @@ import select
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from types import TracebackType
@@ -25,6 +26,9 @@ class Follower:
     def __init__(self, port: int, headers: Mapping[str, str]) -> None:
         self._headers = headers
         self.got: dict[tuple[str, int], float] = {}  # (alert, step) -> when it came first, by the wall clock
+        self.outcomes: Counter[str] = Counter()  # command -> how often its outcome came
+        self.outcome_at: dict[str, float] = {}  # when it came first, by the wall clock
+        self.refused: dict[str, str] = {}
         self.repeated = 0
         self.resets = 0
         self.breaks: list[float] = []
@@ -76,6 +80,12 @@ class Follower:
             at = (step["alert_id"], step["seq"])
             self.repeated += at in self.got
             self.got.setdefault(at, time.time())
+        elif kind == b"outcome":
+            outcome = orjson.loads(fields["data"])
+            self.outcomes[outcome["id"]] += 1
+            self.outcome_at.setdefault(outcome["id"], time.time())
+            if outcome["refusal"]:
+                self.refused[outcome["id"]] = outcome["refusal"]
 
 
 class Stuck:

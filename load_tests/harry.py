@@ -13,6 +13,7 @@ from msgspec import Struct
 
 PAUSE_S = (0.3, 3.0)
 """Between two kills: short enough to hit one that is still starting, long enough for most to have gone on."""
+PATIENT_S_MAX = 60.0
 DOWN_S = (0.0, 1.0)
 LOOK_S = 0.1
 RECOVER_S_MAX = 120.0
@@ -28,17 +29,22 @@ class Role(NamedTuple):
 
 
 class Kill(Struct):
-    """One of them. ``recover_s``: from the kill until it had gone on beyond where it was; None where nothing was left to do, or it was hit again."""
+    """One of them. ``recover_s``: from the kill until it had gone on beyond where it was; None where nothing was left to do, or it was hit again.
+    ``alone``: all others had gone on before, and none was hit until it had.
+    """
 
     role: str
     at_s: float
     recover_s: float | None = None
+    alone: bool = True
 
 
 class Harrier:
     """Kills in a thread of its own for as long as the ``with`` block lasts, ``kills`` times over all roles, as often each."""
 
-    def __init__(self, roles: Sequence[Role], kills: int, random: Random) -> None:
+    def __init__(self, roles: Sequence[Role], kills: int, random: Random, *, patient: float = 0.0) -> None:
+        """``patient``: before so many of the kills, 0 to 1, those who were hit are waited for."""
+        self._patient = patient
         self._order = list(islice(cycle(roles), kills))
         random.shuffle(self._order)
         self._random, self._began = random, time.monotonic()
@@ -90,17 +96,26 @@ class Harrier:
 
     def _kill_all(self) -> None:
         for role in self._order:
+            if self._random.random() < self._patient:
+                self._wait_for_all()
             if self._stop.wait(self._random.uniform(*PAUSE_S)):
                 return
             before, at = [position() for position in role.positions], time.monotonic()
             role.kill()
-            kill = Kill(role.name, round(at - self._began, 2))
+            kill = Kill(role.name, round(at - self._began, 2), alone=not self._watched)
+            for other, _, _ in list(self._watched.values()):
+                other.alone = False
             self._watched[role.name] = (kill, role, before)
             self._stop.wait(self._random.uniform(*DOWN_S))
             role.start()
             with self._done:
                 self.kills.append(kill)
                 self._done.notify_all()
+
+    def _wait_for_all(self) -> None:
+        end = time.monotonic() + PATIENT_S_MAX
+        while self._watched and time.monotonic() < end and not self._stop.wait(LOOK_S):
+            pass
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_S):

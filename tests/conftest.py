@@ -26,7 +26,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from load_tests.services import clickhouse, kafka
+from load_tests.services import chromium, clickhouse, kafka
 
 HERE = Path(__file__)
 STRICT = os.environ.get("STRICT", "") not in {"", "0"}
@@ -44,6 +44,8 @@ PARTS: dict[str, Part] = {
     "openssl": Part(lambda: shutil.which("openssl") is not None, "apt-get install openssl"),
     "kafka": Part(kafka.present, kafka.REMEDY),
     "clickhouse": Part(clickhouse.present, clickhouse.REMEDY),
+    "chromium": Part(chromium.present, chromium.REMEDY),
+    "page": Part(chromium.page_present, chromium.PAGE_REMEDY),
 }
 
 connected: set[sqlite3.Connection] = set()

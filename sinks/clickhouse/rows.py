@@ -165,7 +165,8 @@ def _alert(a: Alert) -> tuple[Any, ...]:
     return (
         word(a.id), version, a.seq, word(a.area), [word(s) for s in a.signals], sorted({word(m.area) for m in a.members}),
         a.state, a.band, a.risk, a.initial_risk, a.recurrence_s, time(a.onset_s), time(a.updated_s), word(a.reason),
-        sentence(a.why), sentence(a.clears), word(a.owner), word(a.label), word(a.config_version),
+        sentence(a.why), sentence(a.clears), word(a.owner), word(a.label),
+        word(a.duty.department if a.duty else ""), word(a.duty.area if a.duty else ""), word(a.config_version),
     )  # fmt: skip
 
 
@@ -173,7 +174,7 @@ def _transition(position: int, t: Transition) -> tuple[Any, ...]:
     return (
         word(t.alert_id), t.seq, position, time(t.at_s), time(t.onset_s), word(t.area), [word(s) for s in t.signals],
         t.from_state, t.to_state, word(t.reason), t.band, t.risk, t.recurrence_s, int(t.notify), word(t.actor),
-        sentence(t.why), word(t.config_version), _POSITION_MAX - position,
+        sentence(t.why), word(t.config_version), word(t.what), _POSITION_MAX - position,
     )  # fmt: skip
 
 

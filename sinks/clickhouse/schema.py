@@ -108,6 +108,8 @@ TABLES: tuple[Table, ...] = (
             Column("clears", "String"),
             _word("owner"),
             _word("label"),
+            _word("department"),
+            _word("duty_area"),
             _word("config_version"),
         ),
         key=("id",),
@@ -134,6 +136,7 @@ TABLES: tuple[Table, ...] = (
             _word("actor"),
             Column("why", "String"),
             _word("config_version"),
+            Column("what", "String"),
             Column("precedence", "UInt64"),
         ),
         # A transition that was said again after a crash keeps the position at which it was said first.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from importlib.resources import files
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -25,6 +24,7 @@ from sinks.cockpit.atlas import Atlas
 from sinks.cockpit.description import describe_problems
 from sinks.cockpit.feed import Feed
 from sinks.cockpit.guard import Guard
+from sinks.cockpit.page import add_page
 from sinks.cockpit.problems import problem
 from sinks.cockpit.stream import KEEP_ALIVE_S, EventStream
 from streams.model import Alert, Area
@@ -45,7 +45,6 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-STATIC = {"page.js": "text/javascript", "page.css": "text/css", "icon.svg": "image/svg+xml"}
 
 PARAMETERS = frozenset({"state", "area", "limit", "last_event_id", "days", "by", "since_s"})
 """What a refusal may name."""
@@ -76,7 +75,7 @@ def create_app(
     _add_areas(app, feed, Atlas(feed.view.places, areas))
     _add_stream(app, feed, gate, keep_alive_s)
     _add_health(app, feed, health, metrics)
-    _add_page(app)
+    add_page(app)
     describe_problems(app)
     return app
 
@@ -166,23 +165,6 @@ def _add_health(app: FastAPI, feed: Feed, health: Health, metrics: Callable[[], 
         def openmetrics(who: Who) -> Response:
             who.require("viewer", whole=True)
             return Response(metrics(), media_type=OPENMETRICS, headers={"Cache-Control": "no-store"})
-
-
-def _add_page(app: FastAPI) -> None:
-    folder = files("sinks.cockpit") / "static"
-    texts = {name: (folder / name).read_bytes() for name in STATIC}
-    page = (folder / "page.html").read_bytes()
-    fresh = {"Cache-Control": "no-cache"}
-
-    @app.get("/", include_in_schema=False)
-    async def index() -> Response:
-        return Response(page, media_type="text/html; charset=utf-8", headers=fresh)
-
-    @app.get("/static/{name}", include_in_schema=False)
-    async def static(name: str) -> Response:
-        if name not in texts:
-            raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such file")
-        return Response(texts[name], media_type=f"{STATIC[name]}; charset=utf-8", headers=fresh)
 
 
 def _json(body: Any, status: int = HTTPStatus.OK, *, media_type: str = "application/json") -> Response:

@@ -1,4 +1,4 @@
-"""What people make of alerts by hand: one is opened, two become one, one becomes two.
+"""Alerts by hand: a person opens one, makes one of two, or two of one.
 
 Nobody's series is lost: each is part of one alert before and after, and what shards say of it goes on to that one.
 """

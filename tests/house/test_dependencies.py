@@ -40,7 +40,7 @@ def test_every_third_party_import_is_declared_and_every_declaration_is_used():
     tops -= {"quixstreams"}  # a peer, in an environment of its own
     assert tops <= set(distributions), sorted(tops - set(distributions))
     declared = {canonical(line) for line in PROJECT["dependencies"]}
-    assert used - declared == set()
+    assert used - declared == {"hatchling"}  # of the page's build hook alone, which the build system brings
     assert declared - used == set(NOT_IMPORTED)
 
 

@@ -70,8 +70,8 @@ def test_the_readme_is_short():
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_make_targets_exist(page: Path):
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {word for line in code_of(page.read_text()) for word in re.findall(r"(?:^|\s)make ([a-z]+)", line)}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {word for line in code_of(page.read_text()) for word in re.findall(r"(?:^|\s)make ([a-z-]+)", line)}
     assert named <= targets
 
 

@@ -126,7 +126,7 @@ def check(root: Path) -> list[Fault]:
 def python_files(root: Path) -> Iterator[Path]:
     """The project's own Python files."""
     for folder in CODE:
-        yield from (path for path in (root / folder).rglob("*.py") if "__pycache__" not in path.parts)
+        yield from (path for path in (root / folder).rglob("*.py") if not {"__pycache__", "node_modules"} & set(path.parts))
 
 
 def check_file(path: str, text: str, tree: ast.Module) -> Iterator[Fault]:
@@ -275,11 +275,13 @@ def imported(tree: ast.Module) -> set[str]:
 
 
 def entry_modules(root: Path) -> set[str]:
-    """Modules that pyproject.toml names as scripts or entry points."""
+    """Modules that pyproject.toml names as scripts, entry points or hooks of the build."""
     file = root / "pyproject.toml"
-    project = tomllib.loads(file.read_text(encoding="utf-8"))["project"] if file.exists() else {}
+    whole = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    project, hooks = whole.get("project", {}), whole.get("tool", {}).get("hatch", {}).get("build", {}).get("hooks", {})
     groups = [project.get("scripts", {}), *project.get("entry-points", {}).values()]
-    return {target.partition(":")[0] for group in groups for target in group.values()}
+    named = {target.partition(":")[0] for group in groups for target in group.values()}
+    return named | {module_of(hook["path"]) for hook in hooks.values() if "path" in hook}
 
 
 def module_of(path: str) -> str:

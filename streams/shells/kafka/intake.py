@@ -27,6 +27,7 @@ from streams.shells.errors import ShellError
 from streams.shells.kafka.blocks import blocks
 from streams.shells.kafka.clients import PARTITION_EOF, consumer_settings, producer_settings, wait_for_broker
 from streams.shells.kafka.deadline import Deadline
+from streams.shells.kafka.flush import ANSWER_S as FLUSH_ANSWER_S
 from streams.shells.kafka.flush import Flush, Part
 from streams.shells.kafka.intake_state import TOPIC, Mark, StateError, remembered
 from streams.shells.kafka.layout import Layout, LayoutError, check_city, read_layout
@@ -46,7 +47,7 @@ FLUSH_S = 0.1
 PACE_S = 1.0
 BACKOFF_S = (0.2, 10.0)
 ANSWER_S = 30.0
-FLUSH_S_MAX = 4 * ANSWER_S
+FLUSH_S_MAX = 4 * FLUSH_ANSWER_S
 """Each of the broker's answers in a flush is waited for so long at most by librdkafka; where it does not keep to that, the process ends."""
 SESSION_MS = 10_000
 TRANSACTION_MS = 3_000
@@ -239,7 +240,7 @@ class Session:
                 self._flush.write(parts, self._consumer.consumer_group_metadata())
             except KafkaException as error:
                 if error.args[0].txn_requires_abort():
-                    self._producer.abort_transaction(ANSWER_S)
+                    self._producer.abort_transaction(FLUSH_ANSWER_S)
                 raise
         for part in parts:
             self._own[f"raw.{part.source}/{part.partition}"] = part.mark
