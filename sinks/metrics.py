@@ -63,6 +63,12 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric(
         "tocsin_sink_behind_seconds", "gauge", ("sink", "topic"), "How far a sink is behind the clock in a topic; 0: it has written all"
     ),
+    Metric(
+        "tocsin_webhook_deliveries",
+        "gauge",
+        ("hook", "state"),
+        "Deliveries to a webhook by state: waiting, done, dead; old ones are forgotten",
+    ),
     Metric("tocsin_bounds_reached_total", "counter", ("bound",), "How often a queue, cache, map or label set was full"),
 )
 
@@ -157,6 +163,12 @@ class Metrics:
         """What a sink has not written yet of a topic, and how long that has been so."""
         self._of("tocsin_sink_behind_records", sink, topic).set(records)
         self._of("tocsin_sink_behind_seconds", sink, topic).set(seconds)
+
+    def deliveries(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Deliveries to webhooks by hook and state."""
+        for hook in {hook for hook, _ in counts}:
+            for state in ("waiting", "done", "dead"):
+                self._of("tocsin_webhook_deliveries", hook, state).set(counts.get((hook, state), 0))
 
     def bound_reached(self, bound: str, n: int = 1) -> None:
         """Something was full."""

@@ -49,6 +49,6 @@ def _describe(responses: dict[str, Any], *, public: bool) -> None:
     for status, words in REFUSALS.items():
         if not public or status is HTTPStatus.SERVICE_UNAVAILABLE:
             responses.setdefault(str(int(status)), {"description": words})
-    for status, response in responses.items():
-        if status.isdigit() and int(status) >= HTTPStatus.BAD_REQUEST:
+    for told, response in responses.items():
+        if told.isdigit() and int(told) >= HTTPStatus.BAD_REQUEST:
             response["content"] = content

@@ -44,7 +44,7 @@ def build_app(
 ) -> FastAPI:
     """``token`` is for records. ``ingest`` False serves the feed alone, of a past that is played."""
     metrics = opened.engine.meter.metrics
-    exposition = (lambda: _exposition(opened, access, metrics, now_s())) if metrics else None
+    exposition = (lambda: _exposition(opened, access, metrics, now_s(), deliveries)) if metrics else None
     app = cockpit_app(opened.engine.city, opened.feed, lambda: health(opened), exposition, access, now_s)
     behind = Behind(archive_of(opened.sinks), opened.history, deliveries, exercise=not ingest)
     add_outward(app, opened.engine.city, opened.feed, now_s, behind)
@@ -92,12 +92,14 @@ def health(opened: Opened) -> dict[str, bool]:
     return {"sinks": not engine.waiting, "caught_up": engine.behind < BEHIND_MAX}
 
 
-def _exposition(opened: Opened, access: Access, metrics: Metrics, now_s: int) -> bytes:
+def _exposition(opened: Opened, access: Access, metrics: Metrics, now_s: int, deliveries: Deliveries | None) -> bytes:
     """Gauges are brought up to date when they are asked for."""
     engine = opened.engine
     metrics.behind(engine.behind)
     measure_feed(opened.feed, metrics, engine.meter)
     access.measure(metrics, engine.meter)
+    if deliveries is not None:
+        metrics.deliveries(deliveries.counts())
     lags: dict[str, int] = {}
     for raw, watermark_s in engine.desk.watermarks().items():
         if watermark_s <= 0:  # nothing has come yet: no lag, rather than one since 1970

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,7 @@ def test_an_alert_of_a_town_reaches_a_receiver_signed_and_once_over_a_restart(tm
                 opened.engine.drain(START_S)
                 until(lambda: len(receiver.got) >= 1)
             else:
-                until(lambda: bool(receivers.deliveries.counts()) and {state for _, state in receivers.deliveries.counts()} == {"done"})
+                until(partial(all_done, receivers))
             receivers.stop()
             opened.close()
         keys = [headers["Idempotency-Key"] for headers, body in receiver.got]
@@ -145,6 +146,10 @@ def test_an_alert_of_a_town_reaches_a_receiver_signed_and_once_over_a_restart(tm
         assert headers["Tocsin-Signature"] == f"v1={signature(b'only-a-test-secret', int(headers['Tocsin-Timestamp']), body)}"
     finally:
         receiver.close()
+
+
+def all_done(receivers: Receivers) -> bool:
+    return {state for _, state in receivers.deliveries.counts()} == {"done"}
 
 
 def opened_steps(folder: Path) -> list[tuple[int, Transition]]:

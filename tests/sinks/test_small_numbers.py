@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.optimize import linprog
 
 from sinks.base import Batch
 from sinks.checks import alert, transition
@@ -224,6 +225,44 @@ def test_with_hours_of_streets_small_counts_follow() -> None:
 
 def districts(town: Town) -> Known:
     return {(f"d{d}", h, h + 1): float(town.count((f"d{d}", h, h + 1))) for d in range(2) for h in range(HOURS)}
+
+
+def pinned(town: Town, *, complementary: bool) -> list[Sum]:
+    """Counts that can be only one number, when rounded ones are taken as bounds and every count is at least nothing. A sample."""
+    rows, least, most = [], [], []
+    for told, n in districts(town).items():
+        rows.append(town.vector(told))
+        least.append(n)
+        most.append(n)
+    view = view_of(town, complementary=complementary)
+    for each in town.alerts:
+        end = (each.updated_s - START_S) // 3600
+        for member in view.detail(each)["members"]:
+            for told in member["evidence"]:
+                known, few = told["observed"], str(told["observed_text"]).startswith("fewer")
+                if known is None and not few:
+                    continue
+                rows.append(town.vector((member["area"], end - told["duration_s"] // 3600, end)))
+                least.append(known or 0.0)
+                most.append(FLOOR - 1 if few else known + FLOOR - 1 if told["observed_text"] else known)
+    matrix, bounds = np.vstack([rows, np.negative(rows)]), np.concatenate([most, np.negative(least)])
+    sample = [
+        (each.members[0].area, (each.updated_s - START_S) // 3600 - h, (each.updated_s - START_S) // 3600)
+        for each in town.alerts
+        for h in (1, 3)
+    ]
+    found = []
+    for told in (told for told in sample if 0 < town.count(told) < FLOOR):
+        ends = [linprog(sign * town.vector(told), A_ub=matrix, b_ub=bounds, method="highs").fun * sign for sign in (1, -1)]
+        if np.ceil(ends[0] - 1e-6) == np.floor(ends[1] + 1e-6):
+            found.append(told)
+    return found
+
+
+def test_nor_can_a_small_count_be_only_one_number() -> None:
+    for seed in (0, 12, 20, 24):
+        assert pinned(Town(seed), complementary=True) == []
+    assert all(pinned(Town(seed), complementary=False) for seed in (12, 20, 24)), "or it would find nothing, whatever is published"
 
 
 def test_counts_of_streets_are_told_rounded_and_alone() -> None:

@@ -124,6 +124,7 @@ class Cockpit:
         self.metrics.behind(self.topic.behind)
         measure_feed(self.feed, self.metrics, self.meter)
         self.access.measure(self.metrics, self.meter)
+        self.metrics.deliveries(self.receivers.deliveries.counts())
         return self.metrics.text()
 
 
