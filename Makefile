@@ -63,7 +63,7 @@ test: lint ## lint, types, import rules and all tests, on real services where th
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
 
 test-browser: setup ## the cockpit's page in Chromium: axe, keyboard, languages, catching up after a reload, a restart and a minute without a network
-	TOCSIN_OFFLINE_S=60 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/browser $(ARGS)
+	TOCSIN_BROWSER=whole $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/browser $(ARGS)
 
 screenshots: setup ## draw every page, light and dark, into docs/screens
 	TOCSIN_SCREENS=docs/screens $(BIN)/python -m pytest -q -n 0 tests/browser/test_screens.py

@@ -80,7 +80,9 @@ def planned(number: int, days: int = 0) -> Plan:
 def write_settings(folder: Path, *, short: bool = False) -> Path:
     """A copy of Hangzhou's settings with several partitions a source; returns the path of the YAML file."""
     town = folder / TOWN
-    shutil.copytree(find_city("hangzhou").parent, town)
+    home = find_city("hangzhou").parent
+    shutil.copytree(home, town)
+    shutil.copytree(home.parent / "playbooks", town.parent / "playbooks", dirs_exist_ok=True)
     path = town / "tocsin.yaml"
     text = path.read_text()
     changes = [(f"    stream: {name}\n", f"    stream: {name}\n    partitions: {number}\n") for name, number in PARTITIONS.items()]

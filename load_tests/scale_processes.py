@@ -61,6 +61,7 @@ def _town(folder: Path) -> Path:
     assert tail, "the settings have no complaint system to be left out"
     rest = tail.partition("\ndemo:")[1:]
     head = re.sub(r"\n  (?:water_level|occupancy|vehicles):(?: .*|(?:\n    .*)+)", "", head)  # what only cameras and gauges measure
+    head = re.sub(r"\nduty:\n(?:  .*\n)+|\nplaybooks:.*", "", head)  # whose an alert is concerns no count
     path = folder / "tocsin.yaml"
     path.write_text(head.replace("    stream: hotline\n", f"    stream: hotline\n    partitions: {PARTITIONS}\n") + "".join(rest))
     return path

@@ -13,7 +13,7 @@ from tests.browser.pages import until
 from tests.browser.stage import Stage
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.needs("page")]
-OFFLINE_S = float(os.environ.get("TOCSIN_OFFLINE_S", "3"))
+OFFLINE_S = 60.0 if os.environ.get("TOCSIN_BROWSER") == "whole" else 3.0
 SHOWN = "[...document.querySelectorAll('.list > .rows > li > a')].map(row => row.dataset.row)"
 
 

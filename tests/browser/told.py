@@ -60,7 +60,7 @@ def itself(town: Town) -> APIRouter:
     @router.get("/api/sources")
     async def sources() -> Response:
         now_s = town.acted.now_s
-        ages = {"hotline": 95, "camera": 20, "complaint": 9000}
+        ages = {"hotline": 95, "camera": 20, "complaint": 30_000}
         rows = [
             {"source": name, "stream": name, "newest_s": now_s - age, "lag_s": age, "late_s_allowed": 600} for name, age in ages.items()
         ]

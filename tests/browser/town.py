@@ -45,17 +45,17 @@ class Shown(View):
         }  # fmt: skip
         why_zh = f"{told['area_path'][-1]}{LEAD_ZH}{alert.why.partition(': ')[2]}"
         return {
+            **told,
             "duty": duty,
             "muted_by": alert.muted_by,
             "why_zh": why_zh,
             "clears_zh": "十二小时内持续低于阈值即解除。",
-            **told,
         }
 
     def detail(self, alert: Alert) -> dict[str, Any]:
         done = [{"step": step, "actor": "anna", "at_s": alert.updated_s} for step in self._town.done.get(alert.id, ())]
         links = [{"source": "hotline", "url": "https://hotline.example/cases?area=1"}]
-        return {"playbook": PLAYBOOK, "steps_done": done, "source_links": links, **super().detail(alert)}
+        return {**super().detail(alert), "playbook": PLAYBOOK, "steps_done": done, "source_links": links}
 
 
 class Town:

@@ -1,11 +1,22 @@
 // What is known of the city: its areas, signals, sources. Asked for once, areas again when the list has changed.
 
 import { call, read } from "./api";
+import { feed } from "./feed.svelte";
 import { clock } from "./time.svelte";
-import type { AreaRow, City, Department, SignalRow, SourceRow } from "./types";
+import type { AreaRow, Band, City, Department, SignalRow, SourceRow } from "./types";
 import { titled, word } from "./words";
 
 const SOURCES_MS = 30_000;
+const SILENT_S = 6 * 3600;
+
+/** What is open in an area and all below it. */
+export interface Standing {
+  band: Band;
+  risk: number;
+  alerts: number;
+}
+
+const CALM: Standing = { band: "none", risk: 0, alerts: 0 };
 
 function grouped(areas: AreaRow[]): Map<string | null, AreaRow[]> {
   const found = new Map<string | null, AreaRow[]>();
@@ -26,6 +37,18 @@ class Town {
   sources = $state.raw<SourceRow[] | null>(null);
   #byCode = $derived(new Map(this.areas.map((area) => [area.code, area])));
   #children = $derived(grouped(this.areas));
+  // An alert counts where it is placed: one of the whole city would paint every part of it.
+  #standings = $derived.by(() => {
+    const found = new Map<string, Standing>();
+    for (const alert of feed.open) {
+      for (const area of this.lineage(alert.area)) {
+        const known = found.get(area.code);
+        if (!known) found.set(area.code, { band: alert.band, risk: alert.risk, alerts: 1 });
+        else found.set(area.code, { ...(alert.risk > known.risk ? { band: alert.band, risk: alert.risk } : known), alerts: known.alerts + 1 });
+      }
+    }
+    return found;
+  });
   #signals = $derived(new Map((this.city?.signals ?? []).map((signal) => [signal.name, signal])));
 
   start(): () => void {
@@ -34,7 +57,7 @@ class Town {
       this.city = city;
       clock.zone = city.timezone;
     }, () => undefined);
-    void this.askAreas();
+    void this.#askAreas();
     void this.#askSources();
     const timer = setInterval(() => void this.#askSources(), SOURCES_MS);
     return () => {
@@ -43,7 +66,7 @@ class Town {
     };
   }
 
-  async askAreas(): Promise<void> {
+  async #askAreas(): Promise<void> {
     const answer = await call<{ areas: AreaRow[] }>("/api/areas").catch(() => null);
     if (answer) this.areas = answer.areas;
   }
@@ -59,6 +82,9 @@ class Town {
   }
   area(code: string): AreaRow | undefined {
     return this.#byCode.get(code);
+  }
+  standing(code: string): Standing {
+    return this.#standings.get(code) ?? CALM;
   }
   children(code: string): AreaRow[] {
     return this.#children.get(code) ?? [];
@@ -86,8 +112,10 @@ class Town {
   levelName(level: number): string {
     return word("level", this.city?.levels[level] ?? ["city", "district", "street", "community"][level] ?? String(level));
   }
+  /** Detection has said so, where the source has a heartbeat; else nothing has come for long. */
   silent(source: SourceRow): boolean {
-    return source.newest_s !== null && clock.now - source.newest_s > Math.max(900, 3 * source.late_s_allowed);
+    const told = feed.open.some((alert) => alert.signals.includes(`feed.${source.source}`));
+    return told || (source.newest_s !== null && clock.now - source.newest_s > Math.max(SILENT_S, 3 * source.late_s_allowed));
   }
 }
 

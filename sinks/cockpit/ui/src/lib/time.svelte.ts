@@ -71,7 +71,7 @@ export function day(at_s: number): string {
 export function moment(at_s: number): string {
   const year = dates({ year: "numeric" });
   if (dates({ dateStyle: "short" }).format(at_s * 1000) === dates({ dateStyle: "short" }).format(clock.now * 1000)) return hour(at_s);
-  const other = year.format(at_s * 1000) !== year.format(clock.wall * 1000);
+  const other = year.format(at_s * 1000) !== year.format(clock.now * 1000);
   return dates({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", ...(other ? { year: "numeric" as const } : {}) }).format(at_s * 1000);
 }
 
