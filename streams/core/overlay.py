@@ -166,7 +166,7 @@ class Overlay:
         out.transitions.append(replace(step, seq=before + shown.extra, from_state=shown.state))
         shown.state, shown.reason = step.to_state, step.reason
         if step.notify:
-            incident = (self._early.open or {})[step.alert_id]
+            incident = (self._early.open or {}).get(step.alert_id) or self._early.frozen[step.alert_id]
             shown.told, shown.band = True, max(shown.band, step.band, key=RANK.__getitem__)
             shown.fresh_s = max(shown.fresh_s, incident.reference_s)
 
@@ -272,6 +272,7 @@ class Overlay:
             self._end(pending.id, pending, step, at_s, out, by)
             return
         assert self._tentative is not None, "a provisional alert stands in the copy"
+        step = step._replace(notify=step.notify and not pending.muted_by)
         self._say(self._tentative.transition(pending, step, at_s, by), out)
         pending.reason = step.reason
         out.changed[pending.id] = pending

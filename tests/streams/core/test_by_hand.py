@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from streams.model import HOUR_S, StepDone
-from streams.settings import City, Playbook, PlaybookStep
+from streams.settings import City, Department, DutyRules, Playbook, PlaybookStep
 from tests.streams.core.story import START_S, Story, city
 
 FIRE, FLOOD, NOISE = "d1a/fire", "d1a/flood", "d2a/noise"
@@ -140,3 +140,22 @@ def test_works_that_are_planned_are_silent_from_then_on_and_not_before() -> None
     assert story.hours({"d1b/noise": "..0"}) == ["5 none->open silenced"]
     (silence,) = story.decide.silences()
     assert (silence.reason, silence.from_s, silence.set_s) == ("planned_work", START_S + 3 * HOUR_S, START_S)
+
+
+def test_what_is_provisional_beside_an_alert_opened_by_hand_can_be_handed_on() -> None:
+    story = Story(msgspec.structs.replace(city(), duty=DutyRules(departments={"desk": Department("Desk")}, otherwise="desk")))
+    (early,) = story.early(FIRE)
+    story.command("open", {"area": "d1a", "signal": "fire"})
+    (handed,) = story.command("hand", {"alert": early.alert_id, "area": "d1"})
+    assert (handed.to_state, handed.reason, handed.notify) == ("provisional", "handed", True)
+    story.hours({FIRE: "0"})
+    duty = story.only().duty
+    assert duty is not None and duty.area == "d1"
+
+
+def test_a_silence_holds_for_what_is_handed_on_while_it_is_provisional() -> None:
+    story = Story(msgspec.structs.replace(city(), duty=DutyRules(departments={"desk": Department("Desk")}, otherwise="desk")))
+    story.command("silence", {"area": "d1", "until_s": START_S + 9 * HOUR_S})
+    (early,) = story.early(FIRE)
+    (handed,) = story.command("hand", {"alert": early.alert_id, "area": "d1"})
+    assert (early.notify, handed.reason, handed.notify) == (False, "handed", False)
