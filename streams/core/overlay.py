@@ -71,6 +71,7 @@ class Overlay:
         """Take a finding into the copy; returns how many alerts there was no room for."""
         alerts, dropped = self._tentative or self._lay(_copied(self._memory.open)), self._copy.tally.dropped
         self._copy.budget.threshold_s = self._memory.budget.highest_s(finding.window_end_s)
+        self._copy.clock_s = self._memory.clock_s
         at_s, touched = finding.at_s or finding.window_end_s, dict[str, Touch]()
         alerts.place(finding, at_s, touched)
         for name, touch in touched.items():
@@ -297,6 +298,7 @@ class Overlay:
         """Look again at what is muted in the copy alone; ``said``: what has just been unmuted in the alerts of closed windows."""
         if self._tentative is None:
             return
+        self._copy.clock_s = self._memory.clock_s
         for step in said.transitions:
             if step.alert_id in self._tentative.book.open and step.alert_id in self._memory.open:
                 self._tentative.book.open[step.alert_id].muted_by = self._memory.open[step.alert_id].muted_by

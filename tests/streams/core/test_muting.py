@@ -203,3 +203,15 @@ def test_pain_9_areas_a_city_does_not_have_inhibit_nothing() -> None:
     story = Story(city(fold_areas=False))
     story.hours({"d1x/noise": "0", "d1/noise": "0"})
     assert {t.reason for t in story.transitions} == {"raised"}
+
+
+def test_planned_works_that_have_begun_hold_for_windows_still_open_too() -> None:
+    story = Story()
+    story.command("silence", {"area": "d1", "from_s": START_S + 600, "until_s": START_S + 9 * HOUR_S})
+    story.tick(START_S + 601)
+    (early,) = story.early("d1a/fire")
+    assert (early.reason, early.notify) == ("silenced", False)
+    story = Story()
+    story.command("silence", {"area": "d1", "from_s": START_S + 600, "until_s": START_S + 9 * HOUR_S})
+    (early,) = story.early("d1a/fire")
+    assert (early.reason, early.notify) == ("raised_early", True)
