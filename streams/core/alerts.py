@@ -210,11 +210,14 @@ class Alerts:
             self._end(incident)
 
     def _on_duty(self, incident: Incident, at_s: int, *, told: bool, muted: bool) -> None:
-        place, lead = self.whereabouts(incident), self.said(incident)
+        place, lead = self._place(incident), self.said(incident)
         self.duties.widened(incident.handling, place)
         if told or incident.handling.duty is None:
             now_s = max(at_s, self._memory.clock_s)
             self.duties.told(incident.handling, place, lead.signal, incident.leading().band, now_s, muted=muted)
+
+    def _place(self, incident: Incident) -> str:
+        return self.relations.known(self.whereabouts(incident))
 
     def transition(self, incident: Incident, step: Step, at_s: int, by: By = EVENTS) -> Transition:
         """The step that an alert is about to take, in full."""
@@ -274,6 +277,14 @@ class Alerts:
                 self.say(incident, Step(incident.state, ended(was, self._memory.silences), True), at_s, out, By(muter=was))
 
     # duty: by the journal's clock
+
+    def on_duty_now(self, out: Out) -> None:
+        """The city is another one: whose each alert is, goes by its rules from now on."""
+        for incident in [*self.in_order(), *self._memory.early.pending().values()]:
+            before = incident.handling.duty
+            self.duties.adopt(incident.handling, self._place(incident), self.said(incident).signal, self.relations.known)
+            if incident.handling.duty != before:
+                out.changed[incident.id] = incident
 
     def tick(self, out: Out) -> None:
         """The clock has come to ``clock_s``: begin the time that people have, and let go up what nobody took on in it."""

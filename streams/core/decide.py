@@ -167,6 +167,7 @@ class Decide:
         self._alerts, self._overlay = alerts, Overlay(alerts, self._memory)
         self._obey = Obey(self._alerts, self._overlay, self._memory)
         self._memory.configured = command
+        alerts.on_duty_now(out)
         self._overlay.begin_again(out)
         self._take_up(out)
         return ""

@@ -53,6 +53,19 @@ class Duties:
         elif wait_s := self._wait_s.get(band, 0):
             handling.duty = replace(duty, due_s=min(duty.due_s, now_s + wait_s))
 
+    def adopt(self, handling: Handling, place: str, signal: str, known: Callable[[str], str]) -> None:
+        """Go on under these rules: what is no more is the city's, or the department's that has the signal now, whose time begins with the next tick."""
+        duty = handling.duty
+        if not self.kept:
+            handling.duty, handling.handed = None, False
+        elif duty is None:
+            handling.duty = Duty(place, self.department(signal))
+        elif duty.area != known(duty.area) or duty.department not in self.departments:
+            department = duty.department if duty.department in self.departments else self.department(signal)
+            handling.duty = Duty(known(duty.area), department, escalated=duty.escalated)
+        elif self._parent(duty.area) is None:
+            handling.duty = replace(duty, due_s=0)
+
     def widened(self, handling: Handling, place: str) -> None:
         """The alert is said to be in ``place``: who answers for a part of it only does not answer for it any more."""
         duty = handling.duty

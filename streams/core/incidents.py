@@ -181,8 +181,12 @@ class Relations:
         return min(ranks, default=None)
 
     def common(self, a: str, b: str) -> str:
-        """The lowest area that covers both."""
-        return a if a == b else self.tree.lowest_common(a, b)
+        """The lowest area that covers both; of what is no more, the city."""
+        return a if a == b else self.tree.lowest_common(self.known(a), self.known(b))
+
+    def known(self, area: str) -> str:
+        """The area, or the city where it is no more."""
+        return area if area in self.tree else self.tree.root.code
 
 
 def opened(finding: Finding, at_s: int) -> Incident:

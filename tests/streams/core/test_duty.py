@@ -7,10 +7,11 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
+from streams.core.configure import configure_command
 from streams.core.decide import Decide
 from streams.model import HOUR_S, Duty
 from streams.settings import City, Department, DutyRules, Within
-from tests.streams.core.story import SHARDS, START_S, Story, city
+from tests.streams.core.story import AREAS, SHARDS, START_S, Story, city
 
 FIRE, FLOOD = "d1a/fire", "d1a/flood"
 WITHIN = Within(red_s=600, orange_s=1800, yellow_s=3600, blue_s=0)
@@ -219,3 +220,46 @@ def test_experts_may_hold_another_label() -> None:
     assert (story.only().label, story.only().dissent) == ("true", ("false 2",))
     story.command("dissent", {"alert": alert, "label": ""}, actor="eve")
     assert story.only().dissent == ("false 1",)
+
+
+def configured(story: Story, after: City) -> None:
+    story.take(configure_command(after, id=f"configure-{len(story.commands)}", time_s=story.now_s, actor="op"))
+
+
+def test_what_is_of_an_area_that_is_no_more_is_the_citys_and_goes_no_further() -> None:
+    story = Story(town())
+    story.hours({FIRE: "0"})
+    clock(story, 61)
+    configured(story, msgspec.structs.replace(town(), areas=tuple(area for area in AREAS if area.code != "d1a")))
+    assert clock(story, 121, 122, 400, 800) == []
+    assert duty(story) == Duty("c", "rescue", START_S + 121 * 60)
+
+
+def test_what_is_of_a_department_that_is_no_more_is_of_the_one_that_has_its_signal_now() -> None:
+    story = Story(town())
+    story.hours({FIRE: "0"})
+    clock(story, 61)
+    departments = {name: each for name, each in RULES.departments.items() if name != "rescue"}
+    configured(story, msgspec.structs.replace(town(), duty=msgspec.structs.replace(RULES, departments=departments)))
+    assert clock(story, 122, 181, 182) == ["escalated! d1/desk"]
+
+
+def test_rules_of_duty_that_come_hold_for_what_is_open_and_those_that_go_hold_no_more() -> None:
+    story = Story(city())
+    story.hours({FIRE: "0"})
+    assert story.only().duty is None
+    configured(story, town())
+    assert clock(story, 61, 121) == ["escalated! d1/rescue"]
+    configured(story, city())
+    assert (clock(story, 122, 400), story.only().duty) == ([], None)
+
+
+def test_alerts_of_areas_that_are_no_more_are_merged_and_split() -> None:
+    story = Story(town())
+    story.hours({FIRE: "0", "d2a/noise": "0"})
+    configured(story, msgspec.structs.replace(town(), areas=tuple(area for area in AREAS if area.code != "d1a")))
+    gone, into = (alert.id for alert in sorted(story.decide.open_alerts(), key=lambda alert: alert.area))
+    story.command("merge", {"alert": gone, "into": into})
+    assert {member.area for member in story.only().members} == {"d1a", "d2a"}
+    story.command("split", {"alert": into, "area": "d1a"})
+    assert {alert.area for alert in story.decide.open_alerts()} == {"d1a", "d2a"}
