@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from streams.model import Duty, StepDone
 
@@ -63,6 +64,8 @@ class Handling(Struct):
         self.owner, self.label = self.owner or other.owner, self.label or other.label
         if other.handed and not self.handed:
             self.duty, self.handed = other.duty, True
+        if self.owner and self.duty is not None:  # somebody has taken it on
+            self.duty = replace(self.duty, due_s=0)
         self.steps = dict(list({**other.steps, **self.steps}.items())[:STEPS_MAX])
         self.dissent = dict(list({**other.dissent, **self.dissent}.items())[:EXPERTS_MAX])
         self.seen = list(dict.fromkeys([*self.seen, *other.seen]))[:SEEN_MAX]

@@ -263,3 +263,14 @@ def test_alerts_of_areas_that_are_no_more_are_merged_and_split() -> None:
     assert {member.area for member in story.only().members} == {"d1a", "d2a"}
     story.command("split", {"alert": into, "area": "d1a"})
     assert {alert.area for alert in story.decide.open_alerts()} == {"d1a", "d2a"}
+
+
+def test_what_takes_in_an_alert_that_somebody_has_taken_on_does_not_go_up() -> None:
+    story = Story(town())
+    story.hours({FIRE: "0", "d1b/noise": "0"})
+    clock(story, 61)
+    gone, into = (alert.id for alert in sorted(story.decide.open_alerts(), key=lambda alert: alert.area))
+    story.command("acknowledge", {"alert": gone}, actor="bo")
+    story.command("merge", {"alert": gone, "into": into})
+    assert (story.only().owner, duty(story).area, duty(story).due_s) == ("bo", "d1", 0)
+    assert clock(story, 121, 500) == []
