@@ -30,7 +30,7 @@ class Place(NamedTuple):
 def open_one(alerts: Alerts, command: Command, place: Place, at_s: int, out: Out) -> str:
     """Open an alert that no detector has raised; what is found of its series from now on becomes part of it. Returns a refusal or nothing."""
     series = (place.area, place.signal)
-    if alerts.book.of(series) is not None:
+    if alerts.book.of(series) is not None or hand_id(command.id) in alerts.book.open:
         return "already_open"
     if len(alerts.book.open) >= alerts.city.lifecycle.open_alerts_max:
         return "too_many_alerts"
@@ -63,6 +63,8 @@ def split(alerts: Alerts, command: Command, incident: Incident, area: str, signa
     going = {series: track for series, track in incident.tracks.items() if within(series[0], area) and signal in ("", series[1])}
     if not going or len(going) == len(incident.tracks):
         return "nothing_to_split"
+    if hand_id(command.id) in alerts.book.open:  # a command of long ago, again
+        return "already_open"
     if len(alerts.book.open) >= alerts.city.lifecycle.open_alerts_max:
         return "too_many_alerts"
     alerts.book.release(incident, going, alerts.relations)

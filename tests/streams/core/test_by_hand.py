@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from streams.model import HOUR_S, StepDone
 from streams.settings import City, Department, DutyRules, Playbook, PlaybookStep
@@ -159,3 +160,17 @@ def test_a_silence_holds_for_what_is_handed_on_while_it_is_provisional() -> None
     (early,) = story.early(FIRE)
     (handed,) = story.command("hand", {"alert": early.alert_id, "area": "d1"})
     assert (early.notify, handed.reason, handed.notify) == (False, "handed", False)
+
+
+def test_an_id_that_was_forgotten_meanwhile_makes_no_second_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.core.decide.APPLIED_MAX", 1)
+    story = Story()
+    story.hours({FIRE: "0", FLOOD: "0", NOISE: "0"})
+    story.command("open", {"area": "d2", "signal": "fire"}, id="again")
+    into = next(alert.id for alert in story.decide.open_alerts() if alert.area == "d1a")
+    other = next(alert.id for alert in story.decide.open_alerts() if alert.area == "d2a")
+    story.command("merge", {"alert": other, "into": into})
+    assert story.command("split", {"alert": into, "area": "d2a"}, id="again") == []
+    story.command("comment", {"alert": into, "text": "so"})
+    assert story.command("open", {"area": "d1", "signal": "rubbish"}, id="again") == []
+    assert [reason for _, reason in story.refused] == ["already_open", "already_open"]
