@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ def check_target(target: Target) -> None:
     parts = urlsplit(target.url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not a URL of http or https with a host")
+    if not re.fullmatch("[!-~]*", parts.path + parts.query):
+        raise ValueError("has a path with signs that a URL has not; write them as %XX")
     if parts.username or parts.password or parts.fragment:
         raise ValueError("holds a user, a password or a fragment; secrets have a file of their own")
     try:
@@ -78,7 +81,7 @@ def _address(host: str, port: int, *, remote: bool) -> str:
     """The address that is connected to is the one that was checked: a name is asked for once."""
     try:
         found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    except OSError:
+    except (OSError, UnicodeError):  # a name that no host can have
         raise PostError("unknown_host") from None
     allowed = [address for address in found if remote or ipaddress.ip_address(address.partition("%")[0]).is_loopback]
     if not allowed:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from http import HTTPStatus
 
+from sinks.base import SinkError
 from sinks.formats.cloudevents import MEDIA_TYPE
 from sinks.post import PostError, post
 from sinks.webhooks.outbox import Delivery, Outbox
@@ -18,6 +19,7 @@ TRIES_MAX = 12
 FIRST_S, LONGEST_S = 2.0, 3_600.0
 AT_ONCE = 20
 LOOK_S = 1.0
+AFTER_FAILURE_S = 30.0
 AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 """Beside 5xx: the same may be taken later."""
 
@@ -39,6 +41,7 @@ class Courier:
         self._outbox, self._hook, self._now_s, self._tries_max, self._send = outbox, hook, now_s, tries_max, send
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self.failures = 0  # times the outbox could not be read or written
 
     def start(self) -> None:
         """In a thread of its own."""
@@ -62,8 +65,12 @@ class Courier:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            if not self.step():
-                self._stop.wait(LOOK_S)
+            try:
+                idle_s = 0.0 if self.step() else LOOK_S
+            except SinkError:  # a full disk: what was not written down is sent again, under the same key
+                self.failures += 1
+                idle_s = AFTER_FAILURE_S
+            self._stop.wait(idle_s)
 
     def _deliver(self, delivery: Delivery) -> None:
         now_s = self._now_s()

@@ -80,17 +80,31 @@ class Outbox:
             return lost
 
     def due(self, hook: str, now_s: int, limit: int) -> list[Delivery]:
-        """Deliveries of a hook whose time has come, the oldest first."""
+        """Deliveries of a hook whose time has come, the oldest first.
+
+        Raises:
+            SinkError: the file cannot be read.
+        """
         sql = "SELECT hook, key, position, body, tries FROM deliveries WHERE hook = ? AND state = 'waiting' AND due_s <= ? ORDER BY position LIMIT ?"
         with self._mutex:
-            return [Delivery(*row) for row in self._db.execute(sql, (hook, now_s, limit))] if not self._closed else []
+            try:
+                return [Delivery(*row) for row in self._db.execute(sql, (hook, now_s, limit))] if not self._closed else []
+            except sqlite3.Error as error:
+                raise SinkError(f"the outbox of webhooks was not read ({type(error).__name__})", retryable=True) from None
 
     def told(self, delivery: Delivery, state: str, outcome: str, now_s: int, due_s: int = 0) -> None:
-        """What became of an attempt: ``done``, ``dead``, or ``waiting`` until ``due_s``."""
+        """What became of an attempt: ``done``, ``dead``, or ``waiting`` until ``due_s``.
+
+        Raises:
+            SinkError: the disk did not take it.
+        """
         sql = "UPDATE deliveries SET state = ?, tries = tries + 1, outcome = ?, told_s = ?, due_s = ? WHERE hook = ? AND key = ?"
         with self._mutex:
-            if not self._closed:
-                self._db.execute(sql, (state, outcome, now_s, due_s, delivery.hook, delivery.key))
+            try:
+                if not self._closed:
+                    self._db.execute(sql, (state, outcome, now_s, due_s, delivery.hook, delivery.key))
+            except sqlite3.Error as error:
+                raise SinkError(f"the outbox of webhooks was not written ({type(error).__name__})", retryable=True) from None
 
     def receipts(self, limit: int) -> list[dict[str, Any]]:
         """What became of deliveries, the newest first."""

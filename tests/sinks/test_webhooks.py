@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,8 @@ def test_pauses_grow_up_to_a_bound_and_differ() -> None:
         ("http://a:b@127.0.0.1/", False, "secrets have a file"),
         ("http://desk.example/", True, "use https"),
         ("http://127.0.0.1:99999/", False, "port"),
+        ("http://127.0.0.1/löschzug", False, "%XX"),
+        ("http://127.0.0.1/a b", False, "%XX"),
     ],
 )
 def test_a_url_that_may_not_be_posted_to_is_refused(url: str, remote: bool, fault: str) -> None:
@@ -225,3 +228,26 @@ def test_a_closed_outbox_refuses(make: Any) -> None:
     with pytest.raises(SinkError):
         sink._outbox.put([Delivery("desk", "a/0", 1, b"")], 0)
     assert sink._outbox.due("desk", 0, 1) == sink._outbox.receipts(1) == []
+
+
+def test_a_name_that_no_host_can_have_is_no_answer() -> None:
+    with pytest.raises(PostError, match="unknown_host"):
+        post(Target(f"https://{'a' * 70}.example/", remote=True), b"{}", {})
+
+
+def test_a_courier_goes_on_after_its_outbox_could_not_be_written(
+    make: Any, receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinks.webhooks.courier.AFTER_FAILURE_S", 0.0)
+    sink = make()
+    sink.write(batch(0))
+    sink._outbox._db.execute("CREATE TRIGGER full BEFORE UPDATE ON deliveries BEGIN SELECT raise(ABORT, 'full'); END")
+    running = courier(sink, receiver, clock)
+    running.start()
+    while not running.failures:
+        time.sleep(0.001)
+    sink._outbox._db.execute("DROP TRIGGER full")
+    while sink._outbox.counts() != {("desk", "done"): 2}:
+        time.sleep(0.001)
+    running.stop()
+    assert {headers["Idempotency-Key"] for headers, _ in receiver.got} == {"a0/0", "b0/0"}
