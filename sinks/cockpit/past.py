@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from sinks.archive import Archive, PastAlert
 from sinks.base import SinkError
-from sinks.cockpit.access import Who
+from sinks.cockpit.access import Caller, Who
 from sinks.cockpit.views import Places
 from streams.model import DAY_S, HOUR_S
 from streams.settings import Source
@@ -103,7 +103,7 @@ def past_router(places: Places, sources: Mapping[str, Source], asking: Asking) -
                 "counts_told": not places.small(code),
                 "series": [{"signal": signal, **columns} for signal, columns in sorted(series.items())],
                 "risk": [risk._asdict() for risk in risks],
-                "alerts": [_told(alert) for alert in alerts],
+                "alerts": [_told(alert, who) for alert in alerts],
             }
         )
 
@@ -155,6 +155,9 @@ def json_answer(body: Any, *, media_type: str = "application/json") -> Response:
     return Response(orjson.dumps(body), headers={"Cache-Control": "no-store"}, media_type=media_type)
 
 
-def _told(alert: PastAlert) -> dict[str, Any]:
+def _told(alert: PastAlert, who: Caller) -> dict[str, Any]:
+    """Signals only of an alert that shows as a whole: which of them is of which member the tables do not say."""
     fields = ("id", "band", "risk", "signals", "state", "onset_s", "updated_s", "reason", "label")
-    return {name: getattr(alert, name) for name in fields}
+    told = {name: getattr(alert, name) for name in fields}
+    whole = all(who.may_see(code) for code in (alert.area, *alert.areas))
+    return told if whole else {**told, "signals": []}

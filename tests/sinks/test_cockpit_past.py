@@ -166,3 +166,16 @@ def test_figures_know_the_scope() -> None:
     assert {row["group"] for row in get("/api/index", Told()).json()["rows"]} == {"d1", "d2"}
     assert [row["area"] for row in get("/api/bias", Told(), scope=["d1"]).json()["rows"]] == ["d1"]
     assert get("/api/index?by=person", Told()).status_code == 422
+
+
+def test_signals_of_an_alert_that_reaches_beyond_the_scope_are_not_told() -> None:
+    class Beyond(Told):
+        def alerts(self, areas: Sequence[str], since_s: int, until_s: int, limit: int) -> Sequence[PastAlert]:
+            return [
+                PastAlert("part", "t", ("d1a", "d2"), ("noise", "gas"), "red", 80.0, "open", START_S, START_S, "raised", ""),
+                *super().alerts(areas, since_s, until_s, limit),
+            ]
+
+    told = get("/api/areas/d1/past", Beyond(), scope=["d1"]).json()["alerts"]
+    assert [(alert["id"], alert["signals"]) for alert in told] == [("part", []), ("a", ["noise"])]
+    assert get("/api/areas/d1/past", Beyond()).json()["alerts"][0]["signals"] == ["noise", "gas"]
