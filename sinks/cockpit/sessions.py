@@ -52,11 +52,8 @@ class Sessions:
         with self._mutex:
             for key in [key for key, each in self._sessions.items() if _over(each, limits, now_s)]:
                 del self._sessions[key]
-            own = [key for key, each in self._sessions.items() if each.user == user.name]
-            for held, most in ((own, PER_USER_MAX), (list(self._sessions), limits.sessions_max)):
-                if len(held) >= most:
-                    del self._sessions[min(held, key=lambda key: self._sessions[key].seen_s)]
-                    self.left += 1
+            self._make_room([key for key, each in self._sessions.items() if each.user == user.name], PER_USER_MAX)
+            self._make_room(list(self._sessions), limits.sessions_max)
             self._sessions[digest(cookie)] = Session(user.name, mark(user), now_s, now_s)
             self._save(now_s)
         return cookie
@@ -78,6 +75,11 @@ class Sessions:
         with self._mutex:
             if self._sessions.pop(digest(cookie), None) is not None:
                 self._save(now_s)
+
+    def _make_room(self, held: list[str], most: int) -> None:
+        for key in sorted(held, key=lambda key: self._sessions[key].seen_s)[: max(0, len(held) + 1 - most)]:
+            del self._sessions[key]
+            self.left += 1
 
     def _save(self, now_s: float) -> None:
         self._saved_s = now_s

@@ -86,3 +86,10 @@ def test_a_full_disk_leaves_them_in_memory(tmp_path: Path) -> None:
     cookie = sessions.open(BO, LIMITS, 1000.0)
     assert sessions.find(cookie, LIMITS, 1001.0) is not None
     assert sessions.failures == 1
+
+
+def test_whoever_has_all_the_sessions_there_may_be_can_sign_in_again() -> None:
+    sessions, few = Sessions(None), SessionLimits(idle_s=100, absolute_s=250, sessions_max=PER_USER_MAX)
+    cookies = [sessions.open(ANNA, few, 1000.0 + n) for n in range(PER_USER_MAX + 1)]
+    assert (len(sessions), sessions.left) == (PER_USER_MAX, 1)
+    assert [sessions.find(cookie, few, 1020.0) is None for cookie in cookies] == [True] + [False] * PER_USER_MAX
