@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import argon2
 from msgspec import Meta, Struct, field
@@ -125,20 +125,30 @@ def read_users(path: Path, areas: Collection[str] | None = None) -> Users:
 
 def _hide_secrets(document: Document) -> None:
     """A password or token that is not of its form is refused here, where its value is not repeated."""
-    users = document.data.get("users")
-    for name, user in users.items() if isinstance(users, dict) else ():
-        if not isinstance(user, dict):
-            continue
+    users = _mapping(document, document.data, ("users",))
+    for name in list(users):
+        user = _mapping(document, users, ("users", name))
         if "password" in user and not _is_hash(user["password"]):
             document.refuse(("users", name, "password"), "is no argon2id hash; set it with: tocsin users add")
             user["password"] = ""
-        tokens = user.get("tokens")
-        for label, token in tokens.items() if isinstance(tokens, dict) else ():
-            if isinstance(token, dict) and not re.fullmatch("[0-9a-f]{64}", str(token.get("sha256", ""))):
+        tokens = _mapping(document, user, ("users", name, "tokens"))
+        for label in list(tokens):
+            token = _mapping(document, tokens, ("users", name, "tokens", label))
+            if label in tokens and not re.fullmatch("[0-9a-f]{64}", str(token.get("sha256", ""))):
                 document.refuse(
                     ("users", name, "tokens", label, "sha256"), "is no hash of 64 hex digits; make one with: tocsin users token"
                 )
                 token["sha256"] = "0" * 64
+
+
+def _mapping(document: Document, within: Any, path: tuple[str, ...]) -> Any:
+    """What stands at the end of a path; anything but a mapping is refused and taken out, since it may be a secret out of place."""
+    value = within.get(path[-1])
+    if value is None or isinstance(value, dict):
+        return value or {}
+    document.refuse(path, "is not a mapping; write 'key: value' under it")
+    del within[path[-1]]
+    return {}
 
 
 def _is_hash(text: object) -> bool:
