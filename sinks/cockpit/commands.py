@@ -72,6 +72,7 @@ class Rules(NamedTuple):
 Submit = Callable[[Given], None]
 """Writes a command to the journal and returns once it is safe there; raises ``NotTaken``. Called in worker threads."""
 
+_ALERT_ID = re.compile("[0-9a-f]{16}")
 _asked = msgspec.json.Decoder(Asked)
 
 
@@ -143,7 +144,7 @@ def _within_reach(given: Given, who: Caller, feed: Feed) -> tuple[str, str]:
 
     Who sees the whole city may name what is not there: decide refuses that, and says so.
     """
-    named = {key: value for key, value in orjson.loads(given.body).items() if isinstance(value, str)}
+    named = {key: value for key, value in msgspec.json.decode(given.body).items() if isinstance(value, str)}  # as decide will read it
     area = named.get("area", "")
     if given.kind == "silence" and who.sight.is_root(area) and not who.at_least("commander"):
         raise HTTPException(HTTPStatus.FORBIDDEN, "a silence of the whole city needs the role commander")
@@ -158,7 +159,8 @@ def _within_reach(given: Given, who: Caller, feed: Feed) -> tuple[str, str]:
         beyond = [code for code in areas if not (who.sight.names(code) if upwards else who.may_see(code))]
         if beyond or any(alert is None or not who.sight.sees_alert(alert) for alert in known.values()):
             raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such alert, area or silence")
-    about = [alert.id for alert in known.values() if alert is not None] + [code for code in sorted(areas) if code in feed.view.places.areas]
+    about = [named[key] for key, alert in known.items() if alert is not None or _ALERT_ID.fullmatch(named[key])]
+    about += [code for code in sorted(areas) if code in feed.view.places.areas]
     actor = [f"as {given.actor}"] if given.actor != who.actor else []
     alert = known.get("alert")
     area = alert.area if alert is not None else next(iter(sorted(areas)), "")

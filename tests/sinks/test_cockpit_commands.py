@@ -271,3 +271,17 @@ def test_an_outcome_is_told_to_whom_it_concerns(desk: Desk) -> None:
         (caller(actor="eva", role="commander"), 200),
     ):
         assert as_caller(desk, who).ask("GET", "/api/commands/c-1").status_code == status
+
+
+def test_a_number_that_no_float_holds_is_read_as_decide_reads_it(desk: Desk) -> None:
+    as_caller(desk, caller(role="operator"))
+    body = '{"area": "d1", "until_s": 1' + "0" * 400 + "}"
+    answer = desk.post(content=f'{{"kind": "silence", "body": {body}}}', headers={**AUTH, "Content-Type": "application/json"})
+    assert (answer.status_code, [given.body for given in desk.taken]) == (202, [body])
+
+
+def test_the_audit_names_an_alert_that_the_feed_does_not_know(desk: Desk) -> None:
+    audit = Unaudited()
+    as_caller(desk, caller(role="operator", actor="anna")._replace(audit=audit))
+    desk.post({"kind": "merge", "body": {"alert": "00112233445566ff", "into": "0011223344556677"}})
+    assert list(audit.entries) == [("anna", "command", "merge 00112233445566ff 0011223344556677", "")]
