@@ -186,7 +186,10 @@ class AuditLog:
         data = path.read_bytes()
         self._size = data.rfind(b"\n") + 1  # what follows was never confirmed: the process ended while it was written
         os.ftruncate(self._file, self._size)
-        for line in reversed(data[: self._size].splitlines()):
+        lines = data[: self._size].splitlines()
+        if not lines and (full := files.get(self._number - 1)) is not None:  # the process ended before the first line of a new file
+            lines = full.read_bytes().splitlines()
+        for line in reversed(lines):
             if (entry := unsealed(line)) is not None:
                 self._n, self._before = entry.n, entry.hash
                 break

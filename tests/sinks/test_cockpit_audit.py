@@ -298,3 +298,18 @@ def test_after_the_end_nothing_is_done(log: AuditLog) -> None:
     log.close()
     with pytest.raises(NotAudited):
         act(log, 1)
+
+
+def test_an_end_before_the_first_line_of_a_new_file_is_no_damage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = AuditLog(folder, "1", lambda: 1000.0, file_bytes_max=300)
+    full.did("op-1", "operator", "command", "resolve a0")
+    monkeypatch.setattr(full, "_write", lambda _line: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    with pytest.raises(NotAudited):
+        full.did("op-1", "operator", "command", "resolve a1")
+    full.close()
+    assert len(files_of(folder, "1")) == 2
+    again = AuditLog(folder, "1", lambda: 1000.0, file_bytes_max=300)
+    again.did("op-1", "operator", "command", "resolve a2")
+    assert [entry.subject for entry in again.read(None, 10, lambda _: True)[0]] == ["resolve a2", "resolve a0"]
+    again.close()
+    assert check(folder, "1").problems == ()
