@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -22,6 +23,8 @@ from sinks.cockpit.sessions import csrf
 
 BODY_BYTES_MAX = 4 << 10
 BODY_S_MAX = 10.0
+AT_ONCE_MAX = 8
+"""Each holds a worker thread while it waits for its hash to be made; commands and the audit need threads, too."""
 ENTRIES_MAX = 1000
 NUMBER_MAX = 2**62
 
@@ -54,12 +57,18 @@ _described: dict[str, Any] = {
 def session_router(keeper: Keeper) -> APIRouter:
     """Signing in and out."""
     router = APIRouter(tags=["session"])
+    slots = threading.BoundedSemaphore(AT_ONCE_MAX)
 
     @router.post("/api/session", summary="Sign in", openapi_extra=_described)
     async def sign_in(request: Request) -> Response:
         asked = await _asked_of(request)
         address = request.client.host if request.client else ""
-        signed = await run_in_threadpool(keeper.sign_in, asked.user, asked.password, address)
+        if not slots.acquire(blocking=False):
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "too many sign in at once; try again", {"Retry-After": "2"})
+        try:
+            signed = await run_in_threadpool(keeper.sign_in, asked.user, asked.password, address)
+        finally:
+            slots.release()
         return _with_cookie(_told(signed.caller, signed.expires_s), signed, keeper)
 
     @router.get("/api/session", summary="Who one is")

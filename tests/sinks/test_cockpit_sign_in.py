@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.exceptions import HTTPException
 
 from sinks.cockpit import keeper as keeper_module
 from sinks.cockpit.audit_check import check
 from sinks.cockpit.keeper import ADDRESS_FREE, USER_FREE
+from sinks.cockpit.sign_in import AT_ONCE_MAX
 from sinks.cockpit.users import digest
 from tests.sinks.signing import HASH, NOW_S, PASSWORD, USERS, Cockpit, bearer
 
@@ -249,3 +253,22 @@ def test_no_secret_is_in_the_state_folder(cockpit: Cockpit, tmp_path: Path) -> N
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {"users.yaml", "sessions.json"} <= {path.name for path in files}
     assert not [(path, word) for path in files for word in words if word.encode() in path.read_bytes()]
+
+
+def test_many_who_sign_in_at_once_leave_threads_to_commands(cockpit: Cockpit, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, inside = threading.Event(), threading.Semaphore(0)
+
+    def waits(*_: str) -> Any:
+        inside.release()
+        gate.wait(10)
+        raise HTTPException(401, "no")
+
+    monkeypatch.setattr(cockpit.keeper, "sign_in", waits)
+    with ThreadPoolExecutor(AT_ONCE_MAX) as people:
+        waiting = [people.submit(cockpit.sign_in, "anna", "x") for _ in range(AT_ONCE_MAX)]
+        for _ in waiting:
+            assert inside.acquire(timeout=10)
+        answer = cockpit.sign_in("anna", "x")
+        gate.set()
+        assert [each.result().status_code for each in waiting] == [401] * AT_ONCE_MAX
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
