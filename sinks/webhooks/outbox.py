@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     made_s INTEGER NOT NULL, due_s INTEGER NOT NULL, told_s INTEGER NOT NULL, outcome TEXT NOT NULL, PRIMARY KEY (hook, key)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS due ON deliveries (hook, state, due_s);
-CREATE TABLE IF NOT EXISTS begun (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS hooks (hook TEXT PRIMARY KEY, begun INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -35,9 +35,9 @@ class Delivery(NamedTuple):
 
 
 class Outbox:
-    """Open or create the file. Transitions up to the position it begun at are old: they are never put in.
+    """Open or create the file. Transitions up to the position that a hook has begun at are old: they are never put in for it.
 
-    ``waits``: before it has been told where to begin, nothing is put in.
+    ``waits``: before a hook has been told where to begin, nothing is put in for it.
     """
 
     def __init__(self, path: Path, *, waiting_max: int = WAITING_MAX, kept_max: int = KEPT_MAX, waits: bool = False) -> None:
@@ -49,14 +49,16 @@ class Outbox:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.executescript(_TABLES)
-        row = self._db.execute("SELECT position FROM begun").fetchone()
-        self.begun: int | None = row[0] if row else None
+        self._begun: dict[str, int] = dict(self._db.execute("SELECT hook, begun FROM hooks"))
 
-    def begin_after(self, position: int) -> None:
-        """At the first start: what stands in the journal up to here is no news. Later it changes nothing."""
+    def begin_after(self, position: int, hooks: Iterable[str]) -> None:
+        """At the first start of each hook: what stands in the journal up to here is no news. Later it changes nothing, unless the journal was
+        begun anew and is not yet as long as it was.
+        """
         with self._mutex:
-            if self.begun is None:
-                self._begin(position)
+            for hook in hooks:
+                if position < self._begun.get(hook, position + 1):
+                    self._begin(hook, position)
 
     def put(self, deliveries: Iterable[Delivery], now_s: int) -> int:
         """Add those that are not there yet, safe on disk when this returns; how many were given up because there were too many.
@@ -66,14 +68,15 @@ class Outbox:
         """
         with self._mutex:
             self._check()
-            if self.begun is None and self._waits:
+            never = 2**62 if self._waits else -(2**62)
+            news = (d for d in deliveries if d.position > self._begun.get(d.hook, never))
+            rows = [(d.hook, d.key, d.position, d.body, now_s, now_s) for d in news]
+            if not rows:
                 return 0
-            after = self.begun if self.begun is not None else -(2**62)
-            rows = [(d.hook, d.key, d.position, d.body, now_s, now_s) for d in deliveries if d.position > after]
             try:
                 with self._transaction():
                     self._db.executemany("INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?, ?, 'waiting', 0, ?, ?, 0, '')", rows)
-                    lost = self._give_up_beyond(now_s) if rows else 0
+                    lost = self._give_up_beyond(now_s)
                     self._prune()
             except sqlite3.Error as error:
                 raise SinkError(f"the outbox of webhooks was not written ({type(error).__name__})", retryable=True) from None
@@ -141,9 +144,9 @@ class Outbox:
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
 
-    def _begin(self, position: int) -> None:
-        self._db.execute("INSERT OR REPLACE INTO begun VALUES (1, ?)", (position,))
-        self.begun = position
+    def _begin(self, hook: str, position: int) -> None:
+        self._db.execute("INSERT OR REPLACE INTO hooks VALUES (?, ?)", (hook, position))
+        self._begun[hook] = position
 
     def _give_up_beyond(self, now_s: int) -> int:
         """The oldest give way: what is new matters more."""
@@ -166,7 +169,9 @@ class Outbox:
             "SELECT hook, key, position FROM deliveries WHERE state != 'waiting' ORDER BY position LIMIT ?", (over - self._kept_max,)
         ).fetchall()
         self._db.executemany("DELETE FROM deliveries WHERE hook = ? AND key = ?", [row[:2] for row in rows])
-        self._begin(max(self.begun or 0, *(position for _, _, position in rows)))
+        for hook, _, position in rows:
+            if position > self._begun.get(hook, -(2**62)):
+                self._begin(hook, position)
 
 
 class _Transaction:

@@ -158,6 +158,7 @@ class Receivers:
     def __init__(self, given: ReceiversFile, city: City, folder: Path, now_s: Callable[[], int]) -> None:
         """``folder`` keeps the outbox. Nothing is sent before ``start``."""
         hooks = [hook for hook, _ in given.hooks]
+        self._hooks = [hook.name for hook in hooks]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.outbox = Outbox(folder / OUTBOX, waits=True) if hooks else None
         self.sink: WebhookSink | None = None
@@ -181,7 +182,7 @@ class Receivers:
         """Begin to tell; at the very first start what stands in the alerts journal up to ``newest`` is no news."""
         self._feed = feed
         if self.outbox is not None:
-            self.outbox.begin_after(newest)
+            self.outbox.begin_after(newest, self._hooks)
         for each in self._threads():
             each.start()
         if self._couriers or self._pusher:

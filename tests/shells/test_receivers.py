@@ -102,7 +102,7 @@ def test_before_the_start_nothing_is_news(tmp_path: Path) -> None:
     assert receivers.sink is not None
     assert receivers.outbox is not None
     receivers.sink.write(Batch(transitions=((1, transition(alert("old", 0))),)))
-    receivers.outbox.begin_after(2)
+    receivers.outbox.begin_after(2, [hook.name for hook, _ in given.hooks])
     receivers.sink.write(Batch(transitions=((2, transition(alert("older", 0))), (3, transition(alert("news", 0))))))
     assert [row["key"] for row in receivers.deliveries.receipts(10)] == ["news/0"]
     receivers.stop()

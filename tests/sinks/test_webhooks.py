@@ -142,8 +142,8 @@ def test_a_restart_loses_nothing_and_tells_nothing_twice(make: Any, receiver: Re
 
 def test_a_first_start_tells_no_old_news(make: Any) -> None:
     sink = make()
-    sink._outbox.begin_after(5)
-    sink._outbox.begin_after(0)
+    sink._outbox.begin_after(5, ["desk"])
+    sink._outbox.begin_after(9, ["desk"])
     sink.write(Batch(transitions=tuple((n, transition(alert(f"a{n}", 0))) for n in (4, 5, 6))))
     assert [key for _, key, _ in sink._outbox.content()] == ["a6/0"]
 
@@ -251,3 +251,27 @@ def test_a_courier_goes_on_after_its_outbox_could_not_be_written(
         time.sleep(0.001)
     running.stop()
     assert {headers["Idempotency-Key"] for headers, _ in receiver.got} == {"a0/0", "b0/0"}
+
+
+def test_a_hook_that_is_new_is_told_no_old_news_when_the_journal_is_read_again(make: Any) -> None:
+    # journal   [4 5 6) restart, with a new hook [4 5 6 7)
+    target = Target("http://127.0.0.1:1/")
+    first = make(waits=True)
+    first._outbox.begin_after(3, ["desk"])
+    first.write(Batch(transitions=tuple((n, transition(alert(f"a{n}", 0))) for n in (4, 5, 6))))
+    first.close()
+    again = make(waits=True, hooks=(Hook("desk", target, SECRET), Hook("new", target, SECRET)))
+    again.write(Batch(transitions=tuple((n, transition(alert(f"a{n}", 0))) for n in (4, 5, 6))))
+    again._outbox.begin_after(6, ["desk", "new"])
+    again.write(Batch(transitions=((7, transition(alert("a7", 0))),)))
+    assert [(hook, key) for hook, key, _ in again._outbox.content()] == [
+        ("desk", "a4/0"), ("desk", "a5/0"), ("desk", "a6/0"), ("desk", "a7/0"), ("new", "a7/0"),
+    ]  # fmt: skip
+
+
+def test_a_journal_that_was_begun_anew_is_told_from_where_it_is(make: Any) -> None:
+    sink = make(waits=True)
+    sink._outbox.begin_after(50_000, ["desk"])
+    sink._outbox.begin_after(2, ["desk"])
+    sink.write(Batch(transitions=tuple((n, transition(alert(f"a{n}", 0))) for n in (2, 3))))
+    assert [key for _, key, _ in sink._outbox.content()] == ["a3/0"]
