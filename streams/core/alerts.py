@@ -293,8 +293,9 @@ class Alerts:
             handling = incident.handling
             if incident.muted_by or handling.duty is None:
                 continue
-            if self.duties.waits(handling):
-                self.duties.begin(handling, incident.leading().band, now_s)
+            band = incident.leading().band
+            if self.duties.waits(handling, band):
+                self.duties.begin(handling, band, now_s)
                 out.changed[incident.id] = incident
             elif 0 < handling.duty.due_s <= now_s:
                 duty = self.duties.escalate(handling)
@@ -303,9 +304,9 @@ class Alerts:
 
     def next_duty_s(self) -> int | None:
         """When the clock must come next for somebody's time to begin or to be over; a time past: at once."""
-        waiting = [i.handling for i in self.book.open.values() if i.handling.duty is not None and not i.muted_by]
-        due = [each.duty.due_s for each in waiting if each.duty is not None and each.duty.due_s]
-        return 0 if any(self.duties.waits(each) for each in waiting) else min(due, default=None)
+        told = [incident for incident in self.book.open.values() if incident.handling.duty is not None and not incident.muted_by]
+        due = [i.handling.duty.due_s for i in told if i.handling.duty is not None and i.handling.duty.due_s]
+        return 0 if any(self.duties.waits(i.handling, i.leading().band) for i in told) else min(due, default=None)
 
     def _end(self, incident: Incident) -> None:
         if incident.reason == "merged":  # its series are another's now

@@ -83,16 +83,21 @@ class Duties:
         if handling.duty is not None:
             handling.duty = replace(handling.duty, due_s=0, since_s=handling.duty.since_s if handling.owner else 0)
 
-    def waits(self, handling: Handling) -> bool:
-        """Whether the time that people have begins with the next tick."""
+    def waits(self, handling: Handling, band: Band) -> bool:
+        """Whether the time that people have begins with the next tick: they were told, or the band was one without a limit and is not any more."""
         duty = handling.duty
-        return duty is not None and not duty.since_s and not handling.owner
+        if duty is None or handling.owner:
+            return False
+        return not duty.since_s or (not duty.due_s and self._limit_s(duty, band) > 0)
+
+    def _limit_s(self, duty: Duty, band: Band) -> int:
+        return self._wait_s.get(band, 0) if self._parent(duty.area) is not None else 0
 
     def begin(self, handling: Handling, band: Band, now_s: int) -> None:
         """The clock has come."""
         duty = handling.duty
         assert duty is not None, "only a duty waits"
-        wait_s = self._wait_s.get(band, 0) if self._parent(duty.area) is not None else 0
+        wait_s = self._limit_s(duty, band)
         handling.duty = replace(duty, since_s=now_s, due_s=now_s + wait_s if wait_s else 0)
 
     def escalate(self, handling: Handling) -> Duty:

@@ -274,3 +274,17 @@ def test_what_takes_in_an_alert_that_somebody_has_taken_on_does_not_go_up() -> N
     story.command("merge", {"alert": gone, "into": into})
     assert (story.only().owner, duty(story).area, duty(story).due_s) == ("bo", "d1", 0)
     assert clock(story, 121, 500) == []
+
+
+def test_a_band_without_a_limit_stops_the_clock_no_longer_than_it_lasts() -> None:
+    # yellow [raised) a person has it, blue [gives it back) tick: no limit    yellow again, said before: nobody is told
+    story = Story(town())
+    story.hours({FIRE: "0"})
+    story.command("assign", {"alert": story.only().id, "owner": "bo"})
+    story.hours({FIRE: "0"}, band="blue")
+    story.command("assign", {"alert": story.only().id, "owner": ""})
+    assert clock(story, 121) == []
+    assert (duty(story).due_s, story.decide.next_deadline_s()) == (0, None)
+    assert story.hours({FIRE: "0"}) == []
+    assert clock(story, 181, 240) == []
+    assert clock(story, 241) == ["escalated! d1/rescue"]
