@@ -83,10 +83,10 @@ def test_the_loop_of_a_shift(enter: Callable[..., Any], stage: Stage) -> None:
     press(page, "h")
     page.wait_for_selector("h1:has-text('Handover')")
     page.wait_for_selector("text=resolved (emil)")
-    assert page.locator("tbody tr").count() == len(order) - 1
+    until(page, f"document.querySelectorAll('tbody tr').length === {len(order) - 1}")
     press(page, "g", "w")
     page.wait_for_selector(".watch")
-    assert page.locator("[data-row]").count() == len(order) - 1
+    until(page, f"document.querySelectorAll('[data-row]').length === {len(order) - 1}")
 
 
 def test_shortcuts_can_be_switched_off_and_stay_off(enter: Callable[..., Any], stage: Stage) -> None:
