@@ -59,6 +59,7 @@ class Handled(NamedTuple):
     resolved_s: int | None
     label: str
     hands: tuple[int, ...]
+    department: str = ""  # whose it is now; empty: nobody's
 
 
 class Yearly(NamedTuple):

@@ -86,13 +86,14 @@ class TablesArchive:
 
     def handled(self, since_s: int, until_s: int) -> Sequence[Handled]:
         rows = self._query(
-            "SELECT alert_id, area, signals, raised_s, acknowledged_s, resolved_s, label, hands FROM v_handled"
+            "SELECT alert_id, area, signals, raised_s, acknowledged_s, resolved_s, label, hands, department FROM v_handled"
             f" WHERE raised_s >= {int(since_s)} AND raised_s < {int(until_s)} ORDER BY raised_s, alert_id LIMIT {ROWS_MAX}"
         )
         return [
             Handled(
                 row["alert_id"], row["area"], tuple(row["signals"]), int(row["raised_s"]), int(row["acknowledged_s"]) or None,
                 int(row["resolved_s"]) or None, row["label"], tuple(int(hand) for hand in row["hands"]),
+                row["department"],
             )
             for row in rows
         ]  # fmt: skip

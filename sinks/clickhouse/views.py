@@ -71,7 +71,7 @@ GROUP BY source""",
 FROM $db.cells FINAL
 GROUP BY hour, source""",
     # Who acted stands there as numbers that change with the alert's month, so that nobody's work can be followed.
-    "v_handled": """SELECT alert_id, area, signals, raised_s, acknowledged_s, resolved_s, label, hands
+    "v_handled": """SELECT alert_id, area, signals, raised_s, acknowledged_s, resolved_s, label, hands, department
 FROM (
     SELECT alert_id, toUInt32(min(at)) AS raised_s,
         toUInt32(minIf(at, reason IN ('acknowledged', 'assigned'))) AS acknowledged_s,
@@ -80,7 +80,7 @@ FROM (
     FROM $db.transitions FINAL
     GROUP BY alert_id
 ) AS steps
-ALL INNER JOIN (SELECT id AS alert_id, area, signals, label FROM $db.alerts FINAL) AS known USING alert_id""",
+ALL INNER JOIN (SELECT id AS alert_id, area, signals, label, department FROM $db.alerts FINAL) AS known USING alert_id""",
     # Years of streets are rounded to twice the floor: their sum, less what districts and alerts tell, gives nothing away.
     "v_years": """SELECT year, place AS area, reports FROM (
 SELECT toYear(minute) AS year, district AS place, toInt64(sum(n)) AS reports

@@ -47,7 +47,7 @@ def figures_router(
         since_s = until_s - days * DAY_S
         handled = await asking.ask(lambda archive: archive.handled(since_s - REPEAT_S, until_s))
         seen = [alert for alert in handled if who.may_see(alert.area)]
-        group_of = district if by == "area" else lambda alert: department(alert.area, alert.signals)
+        group_of = district if by == "area" else lambda alert: alert.department or department(alert.area, alert.signals)
         rows = index_rows(
             seen,
             group_of,

@@ -46,7 +46,7 @@ def test_what_is_written_can_be_read(open_chdb: Open) -> None:
     assert held["alerts"][0] | {"why": "", "clears": ""} == {
         "id": "a0", "version": 1422003600, "seq": 0, "area": "d1a", "signals": ["noise"], "areas": ["d1a"], "state": "open", "band": "yellow",
         "risk": 50, "initial_risk": 50, "recurrence_s": 1000000, "onset": "2015-01-23 08:00:00", "updated": "2015-01-23 09:00:00",
-        "reason": "raised", "why": "", "clears": "", "owner": "", "label": "", "config_version": "v1",
+        "reason": "raised", "why": "", "clears": "", "owner": "", "label": "", "department": "", "duty_area": "", "config_version": "v1",
     }  # fmt: skip
     level = next(row for row in held["cells"] if row["signal"] == "water_level")
     assert (level["n"], level["total"], level["least"], level["most"]) == (2, 5.5, 2.5, 3.0)

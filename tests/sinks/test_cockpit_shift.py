@@ -71,7 +71,9 @@ def test_an_alert_tells_whose_it_is_what_was_done_and_the_same_in_chinese() -> N
     }  # fmt: skip
     assert (told["dissent"], told["seen"], told["playbook"]) == (["false 1"], ["bo"], "flood")
     assert told["steps_done"] == [{"step": "look", "actor": "bo", "at_s": 5}]
-    assert (told["why_zh"], told["clears_zh"]) == (f"{told['members'][0]['signal']}！", "会解除")
+    assert (told["why_zh"], told["clears_zh"]) == ("North Bank“Noise”：近1天40至44件，多于当地常态（约10件）。", "会解除"), (
+        "a street: rounded"
+    )
     assert told["source_links"] == [{"source": "hotline", "url": told["area"]}]
 
 

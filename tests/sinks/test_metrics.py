@@ -37,6 +37,7 @@ def all_used() -> Metrics:
     metrics.sink_error("chdb", True)
     metrics.sink_away("clickhouse", away=True)
     metrics.sink_behind("clickhouse", "scores", 5, 2.5)
+    metrics.deliveries({("desk", "dead"): 2})
     metrics.bound_reached("ring")
     return metrics
 

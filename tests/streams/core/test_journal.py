@@ -41,6 +41,9 @@ SAMPLES = {
     ),
 }
 
+GROWN = {"transition": "what"}
+"""Kinds that have a field more than in their first form, which is read as one that leaves it empty."""
+
 columns = st.integers(0, 20).flatmap(
     lambda size: st.builds(
         Cells,
@@ -54,9 +57,10 @@ columns = st.integers(0, 20).flatmap(
 
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_bytes_of_every_record_kind_stay_as_they_were_first_written(kind: str) -> None:
-    written = (GOLDEN / f"{kind}.v1.bin").read_bytes()
+    written = (GOLDEN / f"{kind}.{GROWN.get(kind, 'v1')}.bin").read_bytes()
     assert encode(SAMPLES[kind]) == written, f"the codec changed: a new version is needed, golden/{kind}.v1.bin must go on being readable"
     assert decode(written) == SAMPLES[kind]
+    assert decode((GOLDEN / f"{kind}.v1.bin").read_bytes()) == SAMPLES[kind]
 
 
 def test_every_journal_record_kind_has_a_golden_file() -> None:
