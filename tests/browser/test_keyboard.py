@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,8 +20,11 @@ def focused(page: Any) -> str | None:
 
 def given(stage: Stage, page: Any, count: int) -> tuple[str, str, dict[str, Any]]:
     """The newest command, once so many have come and the page says that it is done."""
-    until(page, f"document.querySelectorAll('.outbox li[data-state=done]').length === {count}")
+    ends = time.monotonic() + 15
+    while len(stage.town.given) < count and time.monotonic() < ends:
+        page.wait_for_timeout(50)
     assert len(stage.town.given) == count
+    until(page, "document.querySelector('.outbox li:last-child')?.dataset.state === 'done'")
     return stage.town.given[-1]
 
 
