@@ -146,7 +146,7 @@ def strongest(evidence: tuple[Evidence, ...]) -> Evidence | None:
 
 def lead_of(alert: Alert) -> Lead | None:
     """What an alert's summary and sentence are about."""
-    member = max(alert.members, key=lambda m: (m.risk, m.recurrence_s, m.area, m.signal), default=None)
+    member = max(alert.members, key=lambda m: (m.why == alert.why, m.risk, m.recurrence_s, m.area, m.signal), default=None)
     evidence = strongest(member.evidence) if member else None
     return Lead(member, evidence) if member and evidence else None
 

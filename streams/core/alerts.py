@@ -196,7 +196,7 @@ class Alerts:
         if step.notify:
             incident.muted_by = muter
             incident.said_band = max(incident.said_band, incident.leading().band, key=RANK.__getitem__)
-        self._on_duty(incident, at_s, told=step.notify, muted=bool(muter))
+        self._on_duty(incident, told=step.notify, muted=bool(muter))
         if muter and incident.state == "none":
             reason = "silenced" if muter.startswith("silence:") else "inhibited"
         incident.seq += 1
@@ -209,12 +209,12 @@ class Alerts:
         if step.state in FINAL:
             self._end(incident)
 
-    def _on_duty(self, incident: Incident, at_s: int, *, told: bool, muted: bool) -> None:
-        place, lead = self._place(incident), self.said(incident)
-        self.duties.widened(incident.handling, place)
-        if told or incident.handling.duty is None:
-            now_s = max(at_s, self._memory.clock_s)
-            self.duties.told(incident.handling, place, lead.signal, incident.leading().band, now_s, muted=muted)
+    def _on_duty(self, incident: Incident, *, told: bool, muted: bool) -> None:
+        if self.duties.kept:
+            place, lead = self._place(incident), self.said(incident)
+            self.duties.widened(incident.handling, place)
+            if told or incident.handling.duty is None:
+                self.duties.told(incident.handling, place, lead.signal, muted=muted)
 
     def _place(self, incident: Incident) -> str:
         return self.relations.known(self.whereabouts(incident))
@@ -289,7 +289,7 @@ class Alerts:
     def tick(self, out: Out) -> None:
         """The clock has come to ``clock_s``: begin the time that people have, and let go up what nobody took on in it."""
         now_s = self._memory.clock_s
-        for incident in self.in_order():
+        for incident in self.in_order() if self.duties.kept else ():
             handling = incident.handling
             if incident.muted_by or handling.duty is None:
                 continue
@@ -299,11 +299,16 @@ class Alerts:
                 out.changed[incident.id] = incident
             elif 0 < handling.duty.due_s <= now_s:
                 duty = self.duties.escalate(handling)
+                if duty is None:
+                    out.changed[incident.id] = incident
+                    continue
                 by = By(clock=True, what=f"{duty.area}/{duty.department}")
                 self.say(incident, Step(incident.state, "escalated", True), now_s, out, by)
 
     def next_duty_s(self) -> int | None:
         """When the clock must come next for somebody's time to begin or to be over; a time past: at once."""
+        if not self.duties.kept:
+            return None
         told = [incident for incident in self.book.open.values() if incident.handling.duty is not None and not incident.muted_by]
         due = [i.handling.duty.due_s for i in told if i.handling.duty is not None and i.handling.duty.due_s]
         return 0 if any(self.duties.waits(i.handling, i.leading().band) for i in told) else min(due, default=None)

@@ -4,8 +4,8 @@
                                     └─ somebody takes it on: it stays where it is
 
 It begins with the lowest area that covers it and the department of its leading signal. The time that people have runs by the journal's
-clock, from the first tick after they were told: what is worked off late after an outage is not late for them. While an alert is muted
-nobody has been told, so no time runs.
+clock, from the first tick after they were told: what is worked off late after an outage is not late for them. Told again since it got worse,
+they have no more time than they had. While an alert is muted nobody has been told, so no time runs.
 """
 
 from __future__ import annotations
@@ -41,17 +41,13 @@ class Duties:
     def department(self, signal: str) -> str:
         return self._department.get(signal, self._otherwise)
 
-    def told(self, handling: Handling, place: str, signal: str, band: Band, now_s: int, *, muted: bool) -> None:
-        """People are told of the alert, or would be but for what mutes it: the time they have begins, or gets shorter."""
+    def told(self, handling: Handling, place: str, signal: str, *, muted: bool) -> None:
+        """People are told of the alert, or would be but for what mutes it: the time they have begins with the next tick, or gets shorter."""
         duty = handling.duty
         if duty is None:
             handling.duty = Duty(place, self.department(signal)) if self.kept else None
-        elif muted:
-            handling.duty = replace(duty, since_s=0, due_s=0)
-        elif not duty.due_s:
-            handling.duty = replace(duty, since_s=0)
-        elif wait_s := self._wait_s.get(band, 0):
-            handling.duty = replace(duty, due_s=min(duty.due_s, now_s + wait_s))
+        else:
+            handling.duty = replace(duty, since_s=0, due_s=0 if muted else duty.due_s)
 
     def adopt(self, handling: Handling, place: str, signal: str, known: Callable[[str], str]) -> None:
         """Go on under these rules: what is no more is the city's, or the department's that has the signal now, whose time begins with the next tick."""
@@ -98,12 +94,13 @@ class Duties:
         duty = handling.duty
         assert duty is not None, "only a duty waits"
         wait_s = self._limit_s(duty, band)
-        handling.duty = replace(duty, since_s=now_s, due_s=now_s + wait_s if wait_s else 0)
+        due_s = now_s + wait_s if wait_s else 0
+        handling.duty = replace(duty, since_s=now_s, due_s=min(due_s, duty.due_s) if duty.due_s and due_s else due_s)
 
-    def escalate(self, handling: Handling) -> Duty:
-        """Nobody took it on in time: it is the area's above, whose time begins with the next tick."""
+    def escalate(self, handling: Handling) -> Duty | None:
+        """Nobody took it on in time: it is the area's above, whose time begins with the next tick. None: there is nothing above any more."""
         duty = handling.duty
-        above = self._parent(duty.area) if duty is not None else None
-        assert duty is not None and above is not None, "only what is due goes up, and there is something above"
-        handling.duty = Duty(above, duty.department, escalated=duty.escalated + 1)
-        return handling.duty
+        assert duty is not None, "only a duty is due"
+        above = self._parent(duty.area)
+        handling.duty = replace(duty, due_s=0) if above is None else Duty(above, duty.department, escalated=duty.escalated + 1)
+        return None if above is None else handling.duty

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,8 +20,11 @@ def focused(page: Any) -> str | None:
 
 def given(stage: Stage, page: Any, count: int) -> tuple[str, str, dict[str, Any]]:
     """The newest command, once so many have come and the page says that it is done."""
-    until(page, f"document.querySelectorAll('.outbox li[data-state=done]').length === {count}")
+    ends = time.monotonic() + 15
+    while len(stage.town.given) < count and time.monotonic() < ends:
+        page.wait_for_timeout(50)
     assert len(stage.town.given) == count
+    until(page, "document.querySelector('.outbox li:last-child')?.dataset.state === 'done'")
     return stage.town.given[-1]
 
 
@@ -83,10 +87,10 @@ def test_the_loop_of_a_shift(enter: Callable[..., Any], stage: Stage) -> None:
     press(page, "h")
     page.wait_for_selector("h1:has-text('Handover')")
     page.wait_for_selector("text=resolved (emil)")
-    assert page.locator("tbody tr").count() == len(order) - 1
+    until(page, f"document.querySelectorAll('tbody tr').length === {len(order) - 1}")
     press(page, "g", "w")
     page.wait_for_selector(".watch")
-    assert page.locator("[data-row]").count() == len(order) - 1
+    until(page, f"document.querySelectorAll('[data-row]').length === {len(order) - 1}")
 
 
 def test_shortcuts_can_be_switched_off_and_stay_off(enter: Callable[..., Any], stage: Stage) -> None:

@@ -97,10 +97,35 @@ def test_given_back_it_begins_anew() -> None:
 def test_getting_worse_leaves_less_time() -> None:
     story = Story(town())
     story.hours({FIRE: "0"})
+    clock(story, 100)
+    assert duty(story).due_s == START_S + 160 * 60
+    story.hours({FIRE: "1"}, band="red")  # told again at 120, with ten minutes from the next tick on
+    assert story.decide.next_deadline_s() == 0
+    assert clock(story, 122, 131) == []
+    assert duty(story).due_s == START_S + 132 * 60
+    assert clock(story, 132) == ["escalated! d1/rescue"]
+
+
+def test_getting_worse_never_leaves_more_time() -> None:
+    story = Story(town())
+    story.hours({FIRE: "0"})
     clock(story, 61)
-    story.hours({FIRE: "1"}, band="red")  # told again at 120, with ten minutes
+    story.hours({FIRE: "1"}, band="red")
+    assert clock(story, 120.5) == []
     assert duty(story).due_s == START_S + 121 * 60
-    assert clock(story, 121) == ["escalated! d1/rescue"]
+
+
+def test_without_departments_any_more_or_without_the_area_nothing_goes_up() -> None:
+    for changed in (
+        msgspec.structs.replace(town(), duty=DutyRules()),
+        msgspec.structs.replace(town(), areas=tuple(area for area in town().areas if area.code != "d1a")),
+    ):
+        story = Story(town())
+        story.hours({FIRE: "0"})
+        clock(story, 61)
+        story.take(configure_command(changed, id="c", time_s=START_S, actor="ann"))
+        assert clock(story, 121, 500, 501) == []
+        assert story.decide.next_deadline_s() is None
 
 
 def test_a_band_without_a_time_never_goes_up() -> None:

@@ -95,8 +95,10 @@ export function often(recurrence_s: number): string {
 }
 
 export function number(value: number): string {
-  const digits = Math.abs(value) >= 100 || Number.isInteger(value) ? 0 : 1;
-  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
+  const size = Math.abs(value);
+  // What is expected of something rare is small, and never nothing.
+  const digits = size > 0 && size < 1 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: size >= 100 ? 0 : 1 };
+  return new Intl.NumberFormat(locale(), digits).format(value);
 }
 
 export function share(value: number): string {
