@@ -52,7 +52,7 @@ def merge(alerts: Alerts, command: Command, gone: Incident, into: Incident, out:
     into.handling.take(gone.handling)
     into.raised_s = max(into.raised_s, gone.raised_s)
     into.by_hand |= gone.by_hand
-    into.told = {**gone.told, **into.told}
+    into.told = {**{name: told.copy() for name, told in gone.told.items()}, **into.told}
     alerts.say(into, Step(into.state, "took_in"), command.time_s, out, By(actor=command.actor, what=gone.id))
     return ""
 
@@ -71,7 +71,7 @@ def split(alerts: Alerts, command: Command, incident: Incident, area: str, signa
     at_s = max(track.updated_s for track in going.values())
     fresh = _new(alerts, command, list(going.values()), at_s)
     fresh.said_band = fresh.leading().band
-    fresh.told = {name: told for name, told in incident.told.items() if name in fresh.signals}
+    fresh.told = {name: told.copy() for name, told in incident.told.items() if name in fresh.signals}
     incident.told = {name: told for name, told in incident.told.items() if name in incident.signals}
     alerts.say(fresh, Step("open", "split"), command.time_s, out, By(actor=command.actor, what=incident.id))
     alerts.say(incident, Step(incident.state, "split_off"), command.time_s, out, By(actor=command.actor, what=fresh.id))

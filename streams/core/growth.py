@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from streams.model import DAY_S, HOUR_S
 
@@ -33,6 +33,10 @@ class Told(Struct):
     excess: float = 0.0
     peaks: dict[int, float] = {}  # hour -> greatest fresh recurrence interval; 24 h of them
     excesses: dict[int, float] = {}  # hour -> greatest excess; 24 h of them
+
+    def copy(self) -> Told:
+        """The same, for another alert; aliases nothing."""
+        return structs.replace(self, peaks=dict(self.peaks), excesses=dict(self.excesses))
 
     def age(self, now_s: int) -> None:
         """What has not been seen for a day is no longer known; from what was seen before this moment."""
