@@ -7,6 +7,8 @@ import type { AreaRow, Band, City, Department, SignalRow, SourceRow } from "./ty
 import { titled, word } from "./words";
 
 const SOURCES_MS = 30_000;
+/** A past is played faster than it was. */
+const SOURCES_PAST_MS = 5000;
 const SILENT_S = 6 * 3600;
 
 /** What is open in an area and all below it. */
@@ -59,7 +61,12 @@ class Town {
     }, () => undefined);
     void this.#askAreas();
     void this.#askSources();
-    const timer = setInterval(() => void this.#askSources(), SOURCES_MS);
+    let asked = Date.now();
+    const timer = setInterval(() => {
+      if (!clock.past && Date.now() - asked < SOURCES_MS) return;
+      asked = Date.now();
+      void this.#askSources();
+    }, SOURCES_PAST_MS);
     return () => {
       stop.abort();
       clearInterval(timer);
@@ -112,10 +119,16 @@ class Town {
   levelName(level: number): string {
     return word("level", this.city?.levels[level] ?? ["city", "district", "street", "community"][level] ?? String(level));
   }
+  /** How far a source is behind the clock; in a past that is played, behind the newest record, as the server said with it. */
+  behind(source: SourceRow): number | null {
+    if (source.newest_s === null) return null;
+    return clock.past ? source.lag_s : Math.max(0, clock.now - source.newest_s);
+  }
   /** Detection has said so, where the source has a heartbeat; else nothing has come for long. */
   silent(source: SourceRow): boolean {
     const told = feed.open.some((alert) => alert.signals.includes(`feed.${source.source}`));
-    return told || (source.newest_s !== null && clock.now - source.newest_s > Math.max(SILENT_S, 3 * source.late_s_allowed));
+    const behind = this.behind(source);
+    return told || (behind !== null && behind > Math.max(SILENT_S, 3 * source.late_s_allowed));
   }
 }
 
