@@ -2,6 +2,7 @@
 
 import { call, read } from "./api";
 import { feed } from "./feed.svelte";
+import { session } from "./session.svelte";
 import { clock } from "./time.svelte";
 import type { AreaRow, Band, City, Department, SignalRow, SourceRow } from "./types";
 import { titled, word } from "./words";
@@ -101,6 +102,13 @@ class Town {
     const found: AreaRow[] = [];
     for (let at = this.area(code); at && found.length < 10; at = at.parent === null ? undefined : this.area(at.parent)) found.unshift(at);
     return found;
+  }
+  /** Of the area and its ancestors those that lie in the reader's scope, the smallest first. */
+  within(code: string): AreaRow[] {
+    const scope = session.told?.scope ?? [];
+    const line = this.lineage(code);
+    const from = scope.includes("*") ? 0 : line.findIndex((area) => scope.includes(area.code));
+    return from < 0 ? [] : line.slice(from).toReversed();
   }
   signal(name: string): SignalRow | undefined {
     return this.#signals.get(name);
