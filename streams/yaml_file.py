@@ -23,6 +23,7 @@ BYTES_MAX = 4_000_000
 NODES_MAX = 200_000  # aliases repeat what they name; a file that unfolds to more is refused
 DEPTH_MAX = 16
 PROBLEMS_MAX = 1000
+KNOWN_MAX = 20
 DURATION_S_MAX = 10 * 366 * 86_400
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw])")
@@ -217,9 +218,12 @@ def parse_duration(text: object) -> int | None:
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
-    """Remedy for an unknown word: the nearest known one, or all of them."""
+    """Remedy for an unknown word: the nearest known one, or all of them, at most ``KNOWN_MAX``."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known) or 'none'}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    more = f" and {len(known) - KNOWN_MAX} more" if len(known) > KNOWN_MAX else ""
+    return f"known are {', '.join(known[:KNOWN_MAX]) or 'none'}{more}"
 
 
 class _Refused(Exception):

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(audit_app, name="audit")
 
 
-@users_app.command("add", epilog="Example: tocsin users add anna --state var/boston --role operator --scope A1")
+@users_app.command("add", epilog="Example: tocsin users add anna --state var/boston --role operator --scope roxbury --city boston")
 def users_add(
     name: Annotated[str, typer.Argument(help="Name to sign in with.")],
     state: State = Path(),
@@ -48,6 +48,8 @@ def users_add(
     secret = _password() if (password if password is not None else not known) else ""
     new = users_file.put(path, name, role=role, scope=scope, pseudonym=pseudonym, password=secret, areas=areas)
     typer.echo(f"{path}: {'added' if new else 'changed'} {name}")
+    if areas is None and any(code != "*" for code in scope or ()):
+        typer.echo("the scope was not checked: a cockpit refuses the whole file if its city has no such area; --city checks it", err=True)
 
 
 @users_app.command("list", epilog="Example: tocsin users list --state var/boston")
@@ -160,6 +162,8 @@ def _users(path: Path) -> Any:
     from sinks.cockpit.users import UsersError, read_users
     from streams.shells.access import AccessError
 
+    if not path.exists():
+        raise AccessError(f"{path}: there are no users yet; tocsin users add makes the first one")
     try:
         return read_users(path).users
     except UsersError as error:

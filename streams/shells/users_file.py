@@ -107,7 +107,7 @@ def _changing(path: Path, areas: Collection[str] | None) -> Iterator[Any]:
         yaml = YAML(typ="rt", pure=True)
         yaml.width = 200
         if path.exists():
-            with _told():
+            with _told(path, path):
                 read_users(path)
         try:
             tree = yaml.load(path.read_text(encoding="utf-8") if path.exists() else HEAD + "users: {}\n")
@@ -130,7 +130,7 @@ def _replace(path: Path, text: str, areas: Collection[str] | None) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        with _told():
+        with _told(temporary, path):
             read_users(temporary, areas)
         temporary.replace(path)
     finally:
@@ -138,8 +138,9 @@ def _replace(path: Path, text: str, areas: Collection[str] | None) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(read: Path, named: Path) -> Iterator[None]:
+    """What is wrong with the file that was ``read``, under the name that people know."""
     try:
         yield
     except UsersError as error:
-        raise UsersFileError("\n".join(error.problems)) from None
+        raise UsersFileError("\n".join(problem.replace(f"{read}:", f"{named}:", 1) for problem in error.problems)) from None

@@ -89,6 +89,15 @@ def test_an_alert_without_members_has_no_lead() -> None:
     assert view().detail(bare)["members"] == []
 
 
+def test_the_lead_is_of_the_member_that_the_sentence_is_about() -> None:
+    worst = Member("city", "noise", 0, 0, 1e9, 90.0, "the city", (Evidence(3600, 98.0, 24.0, 15.0, 35.0, 1e-9),))
+    other = Member("d1", "noise", 0, 0, 1e6, 50.0, "the district", (Evidence(900, 39.0, 2.1, 0.2, 6.0, 1e-6),))
+    told = view().summary(replace(alert("a", 0), why="the district", members=(worst, other)))
+    assert (told["why"], told["lead"]["observed"], told["lead"]["duration_s"]) == ("the district", 39.0, 900)
+    told = view().summary(replace(alert("a", 0), why="a sentence of before", members=(worst, other)))
+    assert told["lead"]["observed"] == 98.0, "the worst, where it is nobody's"
+
+
 def test_members_are_bounded_and_the_worst_come_first() -> None:
     member = alert("a0", 0).members[0]
     many = replace(alert("a0", 0), members=tuple(replace(member, risk=float(n)) for n in range(MEMBERS_MAX + 3)))

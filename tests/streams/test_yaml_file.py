@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from streams.yaml_file import PROBLEMS_MAX, Problems, nearest, parse_duration, read_document, read_section, show_path
+from streams.yaml_file import KNOWN_MAX, PROBLEMS_MAX, Problems, nearest, parse_duration, read_document, read_section, show_path
 
 
 class Inner(Struct):
@@ -110,6 +110,7 @@ def test_paths_and_remedies_read_like_people_write() -> None:
     assert nearest("nois", ("noise", "floods")) == "did you mean 'noise'?"
     assert nearest("zzz", ("noise", "floods")) == "known are noise, floods"
     assert nearest("zzz", ()) == "known are none"
+    assert nearest("zzz", tuple(f"a{n}" for n in range(KNOWN_MAX + 3))).endswith(f"a{KNOWN_MAX - 1} and 3 more")
 
 
 def test_a_list_with_a_tag_is_told_not_raised(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ export async function read<T>(path: string, signal: AbortSignal, waiting: (why: 
     try {
       return await call<T>(path);
     } catch (error) {
-      if (!(error instanceof Refused) || !error.passing || signal.aborted || tries >= 3 && error.status === 503) throw error;
+      if (!(error instanceof Refused) || !error.passing || signal.aborted) throw error;
       waiting(error);
       await pause(error.retryAfterS ?? PAUSES_S[Math.min(tries, PAUSES_S.length - 1)] ?? 30, signal);
       if (signal.aborted) throw error;

@@ -4,7 +4,7 @@ import { read, Refused } from "./api";
 
 export class Asked<T> {
   value = $state.raw<T | null>(null);
-  state = $state<"asking" | "waiting" | "there" | "absent" | "refused">("asking");
+  state = $state<"asking" | "waiting" | "away" | "there" | "absent" | "refused">("asking");
   detail = $state("");
   #stop = new AbortController();
   #path = "";
@@ -18,8 +18,8 @@ export class Asked<T> {
       this.state = "asking";
     }
     this.#path = path;
-    read<T>(path, stop.signal, () => {
-      if (!stop.signal.aborted) this.state = "waiting";
+    read<T>(path, stop.signal, (why) => {
+      if (!stop.signal.aborted) this.state = why.status === 503 ? "away" : "waiting";
     }).then(
       (value) => {
         if (stop.signal.aborted) return;
@@ -28,7 +28,9 @@ export class Asked<T> {
       },
       (error: unknown) => {
         if (stop.signal.aborted || !(error instanceof Refused)) return;
-        this.state = error.absent || error.status === 503 ? "absent" : "refused";
+        // What is not there any more, or not for this reader, is not shown as if it were.
+        if (error.absent) this.value = null;
+        this.state = error.absent ? "absent" : "refused";
         this.detail = error.message;
       },
     );

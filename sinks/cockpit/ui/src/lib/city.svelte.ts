@@ -2,11 +2,14 @@
 
 import { call, read } from "./api";
 import { feed } from "./feed.svelte";
+import { session } from "./session.svelte";
 import { clock } from "./time.svelte";
 import type { AreaRow, Band, City, Department, SignalRow, SourceRow } from "./types";
 import { titled, word } from "./words";
 
 const SOURCES_MS = 30_000;
+/** A past is played faster than it was. */
+const SOURCES_PAST_MS = 5000;
 const SILENT_S = 6 * 3600;
 
 /** What is open in an area and all below it. */
@@ -59,7 +62,12 @@ class Town {
     }, () => undefined);
     void this.#askAreas();
     void this.#askSources();
-    const timer = setInterval(() => void this.#askSources(), SOURCES_MS);
+    let asked = Date.now();
+    const timer = setInterval(() => {
+      if (!clock.past && Date.now() - asked < SOURCES_MS) return;
+      asked = Date.now();
+      void this.#askSources();
+    }, SOURCES_PAST_MS);
     return () => {
       stop.abort();
       clearInterval(timer);
@@ -95,6 +103,13 @@ class Town {
     for (let at = this.area(code); at && found.length < 10; at = at.parent === null ? undefined : this.area(at.parent)) found.unshift(at);
     return found;
   }
+  /** Of the area and its ancestors those that lie in the reader's scope, the smallest first. */
+  within(code: string): AreaRow[] {
+    const scope = session.told?.scope ?? [];
+    const line = this.lineage(code);
+    const from = scope.includes("*") ? 0 : line.findIndex((area) => scope.includes(area.code));
+    return from < 0 ? [] : line.slice(from).toReversed();
+  }
   signal(name: string): SignalRow | undefined {
     return this.#signals.get(name);
   }
@@ -112,10 +127,16 @@ class Town {
   levelName(level: number): string {
     return word("level", this.city?.levels[level] ?? ["city", "district", "street", "community"][level] ?? String(level));
   }
+  /** How far a source is behind the clock; in a past that is played, behind the newest record, as the server said with it. */
+  behind(source: SourceRow): number | null {
+    if (source.newest_s === null) return null;
+    return clock.past ? source.lag_s : Math.max(0, clock.now - source.newest_s);
+  }
   /** Detection has said so, where the source has a heartbeat; else nothing has come for long. */
   silent(source: SourceRow): boolean {
     const told = feed.open.some((alert) => alert.signals.includes(`feed.${source.source}`));
-    return told || (source.newest_s !== null && clock.now - source.newest_s > Math.max(SILENT_S, 3 * source.late_s_allowed));
+    const behind = this.behind(source);
+    return told || (behind !== null && behind > Math.max(SILENT_S, 3 * source.late_s_allowed));
   }
 }
 

@@ -20,7 +20,7 @@ export function listen(handlers: Handlers): () => void {
   const take = (event: KeyboardEvent) => {
     if (!prefs.shortcuts || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const target = event.target as HTMLElement;
-    if (target.closest("input, textarea, select, dialog, [contenteditable]")) return;
+    if (target.closest("input:not([type=checkbox]), textarea, select, dialog, [contenteditable]")) return;
     const key = event.key;
     const going = goSince > 0 && event.timeStamp - goSince < GO_MS;
     goSince = 0;

@@ -75,6 +75,16 @@ export function moment(at_s: number): string {
   return dates({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", ...(other ? { year: "numeric" as const } : {}) }).format(at_s * 1000);
 }
 
+/** With its day and year, as on paper and in a past that is played. */
+export function dated(at_s: number): string {
+  return dates({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }).format(at_s * 1000);
+}
+
+/** A sentence of the server's with its times, which are UTC, as people here read them. */
+export function local(sentence: string): string {
+  return sentence.replace(/\d{4}-\d\d-\d\dT\d\d:\d\dZ/g, (at) => moment(Date.parse(at) / 1000));
+}
+
 export function span(seconds: number, display: "long" | "short" | "narrow" = "long"): string {
   const [size, unit] = UNITS.find(([s]) => seconds >= 0.95 * s) ?? [MINUTE, "minute"];
   return units(unit, display).format(Math.max(1, Math.round(seconds / size)));

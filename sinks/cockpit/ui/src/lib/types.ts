@@ -178,6 +178,9 @@ export interface Past {
   area: string;
   since_s: number;
   until_s: number;
+  /** Counts by hour are told of districts and the city only. */
+  counts_told?: boolean;
+  /** Hours in which something was counted; `average` is what gauges read, which have no `n`. */
   series: { signal: string; hours: number[]; n: (number | null)[]; average: (number | null)[] }[];
   risk: { at_s: number; risk: number; signal: string }[];
   alerts: { id: string; band: Band; risk: number; signals: string[]; state: string; onset_s: number; updated_s: number; reason: string; label: string }[];
