@@ -128,7 +128,8 @@ def _add_sources(router: APIRouter, sources: Mapping[str, Source], asking: Askin
         return json_answer({"sources": rows})
 
     @router.get("/api/quality", summary="Records by what became of them, by source, reason and hour")
-    async def quality(days: Days = 1) -> Response:
+    async def quality(who: Who, days: Days = 1) -> Response:
+        who.require("viewer", whole=True)
         until_s = await asking.clock()
         since_s = until_s - days * DAY_S
         amounts = await asking.ask(lambda archive: archive.amounts(since_s - since_s % HOUR_S, until_s + 1))

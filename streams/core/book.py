@@ -9,7 +9,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from streams.core.incidents import Incident, Relations, Series, Track
-from streams.core.lifecycle import FINAL, SLOW_HOLD_S, Limits
+from streams.core.lifecycle import FINAL, RANK, SLOW_HOLD_S, Limits
 from streams.model import DAY_S, Finding
 
 MEMBERS_MAX = 64
@@ -223,6 +223,7 @@ def _renew(incident: Incident, series: Series, finding: Finding, at_s: int, limi
     fresh_s = finding.fresh_recurrence_s
     slow = fresh_s < limits.clear_s if known is None else known.slow and fresh_s < limits.raise_s
     hot = (finding.recurrence_s if slow else fresh_s) >= limits.clear_s or _goes_on(finding, limits)
+    held = known if incident.by_hand and series == incident.lead else None  # a person has said how bad it is
     if known is None or finding.window_end_s >= known.window_end_s:
         incident.tracks[series] = Track(
             shard=finding.shard,
@@ -232,8 +233,8 @@ def _renew(incident: Incident, series: Series, finding: Finding, at_s: int, limi
             updated_s=at_s,
             window_end_s=finding.window_end_s,
             recurrence_s=finding.recurrence_s,
-            risk=finding.risk,
-            band=finding.band,
+            risk=max(finding.risk, held.risk) if held else finding.risk,
+            band=max(finding.band, held.band, key=RANK.__getitem__) if held else finding.band,
             why=finding.why,
             evidence=finding.evidence,
             slow=slow,

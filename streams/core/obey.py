@@ -163,7 +163,9 @@ class Obey:
         shards = set(shards_of(alerts.city))
         shard = next(code for code in alerts.relations.upwards(body.area) if code in shards)
         risk = float(getattr(alerts.city.bands, body.band))
-        return open_one(alerts, command, Place(shard, body.area, body.signal, body.band, risk), self._memory.taken_to_s, said)
+        return open_one(
+            alerts, command, Place(shard, body.area, body.signal, body.band, risk), self._memory.taken_to_s or command.time_s, said
+        )
 
     def _missing(self, *names: str) -> str:
         return "still_provisional" if any(self._overlay.provisional(name) for name in names) else "unknown_alert"

@@ -25,7 +25,7 @@ from streams.shells.meter import Meter
 
 FIRST = User("first-admin", "admin", (WHOLE,))
 """Who signs in by a link as long as there is no users file."""
-DEMO = User("demo", "operator", (WHOLE,))
+DEMO = User("demo", "viewer", (WHOLE,))
 
 ANY = ("0.0.0.0", "::")
 """Addresses to listen on that are no name to ask for."""
@@ -103,7 +103,7 @@ def open_access(state: Path, areas: Sequence[Area], doors: Doors, *, now_s: Call
 
 
 def demo_access(state: Path, areas: Sequence[Area]) -> Access:
-    """One operator in memory, who signs in by a link."""
+    """One viewer in memory, who signs in by a link: a past that is played takes no commands."""
     audit = AuditLog(audit_folder(state), "demo", time.time)
     keeper = Keeper(Users({DEMO.name: DEMO}), Sessions(None), Places(areas), audit, time.time, secure=False)
     return Access(keeper, audit, keeper.link(DEMO.name))

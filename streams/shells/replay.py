@@ -121,7 +121,7 @@ def _decide_again(store: Store, decide: Decide, start: _Start, writer: RunWriter
         made = decide.apply(record).transitions
         for step in made:
             was = kept.get((step.alert_id, step.seq))
-            if was is not None and was != encode(step):
+            if was is not None and decode(was) != step:
                 raise ReplayError(
                     f"findings {seq}: decided again, step {step.seq} of alert {step.alert_id} is not the one in the alerts journal"
                 )

@@ -8,7 +8,7 @@ from load_tests.chaos import run
 from load_tests.chaos_run import Plan
 from streams.shells.kafka.intake import GROUP as INTAKE
 
-pytestmark = [pytest.mark.needs("kafka"), pytest.mark.needs("clickhouse"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("kafka"), pytest.mark.needs("clickhouse"), pytest.mark.timeout(600)]
 
 
 def test_nothing_is_lost_doubled_or_wrong_whatever_is_killed_stopped_or_doubled(tmp_path: Path):

@@ -54,6 +54,7 @@ def test_every_command_has_help_with_an_example():
     found = {
         name if not hasattr(command, "commands") else f"{name} {below}"
         for name, command in group.commands.items()  # type: ignore[attr-defined]
+        if name != "bench"  # of an entry point: there once a test has asked for it
         for below in getattr(command, "commands", {"": None})
     }
     assert found == set(COMMANDS)
@@ -152,7 +153,7 @@ def test_check_config_asks_the_detectors_too(tmp_path: Path, here: Callable[...,
     for file in boston.iterdir():
         (tmp_path / file.name).symlink_to(file)
     (tmp_path / "tocsin.yaml").unlink()
-    text = (boston / "tocsin.yaml").read_text()
+    text = (boston / "tocsin.yaml").read_text().replace("../playbooks", str(boston.parent / "playbooks"))
     assert "params: {}" in text
     (tmp_path / "tocsin.yaml").write_text(text.replace("params: {}", "params: {counts: {no_such: 1}}"))
     done = here("check-config", str(tmp_path))

@@ -11,7 +11,7 @@ from sinks.base import Batch
 from streams.core.configure import city_of
 from streams.core.damage import SnapshotRefused
 from streams.core.decide import Decide
-from streams.core.journal import CodecError, decode, encode
+from streams.core.journal import CodecError, decode
 from streams.core.pipeline import Scorer
 from streams.core.shard import shards_of
 from streams.model import Closed, Command, Counts, Finding, Tick, Transition
@@ -91,7 +91,7 @@ def _score_again(
         made: list[Finding | Closed] = [*scored.findings, *scored.closed]
         for one in made:
             was = recorded.get(_said(one))
-            if was is not None and was != encode(one):
+            if was is not None and decode(was) != one:
                 where = f"counts partition {beginning.partition} at {position}"
                 raise ReplayError(f"{where}: scored again it gives {words_of(one)}, which is not what the findings journal has")
             equal += was is not None
@@ -111,7 +111,7 @@ def _decide_again(copy: JournalCopy, beginning: Beginning, city: City, writer: R
         made = decide.apply(record).transitions
         for step in made:
             was = recorded.get((step.alert_id, step.seq))
-            if was is not None and was != encode(step):
+            if was is not None and decode(was) != step:
                 raise ReplayError(
                     f"findings at {position}: decided again, step {step.seq} of alert {step.alert_id} is not the one in the alerts journal"
                 )
