@@ -197,10 +197,10 @@ def test_what_happens_at_the_doors_is_measured(tocsin: Any, tmp_path: Path) -> N
     assert 'tocsin_audit_failures_total{of="action"} 0.0' in text
 
 
-def test_a_demo_has_one_operator(tmp_path: Path) -> None:
+def test_a_demo_has_one_viewer(tmp_path: Path) -> None:
     access = demo_access(tmp_path, AREAS)
     who = access.keeper.follow(access.link).caller
-    assert (who.actor, who.role, who.sight.whole) == ("demo", "operator", True)
+    assert (who.actor, who.role, who.sight.whole) == ("demo", "viewer", True)
     access.close()
 
 

@@ -9,6 +9,6 @@ export function observed(evidence: Evidence, form: "long" | "short" = "long"): s
   const [, least, most] = /^(\d+) to (\d+)$/.exec(text) ?? [];
   if (least && most) return t("between", { least: number(Number(least)), most: number(Number(most)) });
   const [, floor] = /^fewer than (\d+)$/.exec(text) ?? [];
-  if (floor) return t(form === "short" ? "fewer.short" : "fewer", { n: floor });
+  if (floor) return form === "short" ? t("fewer.short", { n: floor }) : t("fewer", { n: floor });
   return evidence.observed === null ? t("unshown") : number(evidence.observed);
 }
