@@ -8,7 +8,6 @@ look is told by the shell: decide knows it, and sinks do not know decide.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 import threading
@@ -22,14 +21,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from sinks.cockpit.access import Caller, Who
 from sinks.cockpit.api import when_loaded
+from sinks.cockpit.bodies import json_body
 from sinks.cockpit.feed import Feed
 
-BODY_BYTES_MAX = 16 << 10
-BODY_S_MAX = 10.0
 CONCURRENT_MAX = 16
 GENERATED_BYTES = 16
 
@@ -84,11 +81,10 @@ def commands_router(feed: Feed, rules: Rules, submit: Submit) -> APIRouter:
 
     @router.post("/api/commands", status_code=202, summary="Say what a person has decided", tags=["commands"], openapi_extra=described)
     async def command(who: Who, request: Request) -> Response:
-        _refuse_other_media(request)
         if not slots.acquire(blocking=False):
             raise _not_now(f"{CONCURRENT_MAX} commands are being written; try again")
         try:
-            given = _given(await body_in_time(request), rules, who)
+            given = _given(await json_body(request, "a command"), rules, who)
             subject, area = _within_reach(given, who, feed)
             await who.did("command", subject, area)
             try:
@@ -170,29 +166,6 @@ def _within_reach(given: Given, who: Caller, feed: Feed) -> tuple[str, str]:
 def _area_of_silence(silence: str, feed: Feed) -> str:
     """The area of a silence that is set."""
     return next((each.area for each in feed.silences(0) if each.id == silence), "")
-
-
-def _refuse_other_media(request: Request) -> None:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if media != "application/json" or encoding != "identity":
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json, without a content encoding")
-
-
-async def body_in_time(request: Request) -> bytes:
-    """The body of a request, bounded in size and time. Raises ``HTTPException``."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_S_MAX):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a command may have {BODY_BYTES_MAX} bytes")
-    except TimeoutError:
-        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive within {BODY_S_MAX:g} s; send it again") from None
-    except ClientDisconnect:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body ends too early; send it again") from None
-    return bytes(body)
 
 
 def _schema(rules: Rules) -> dict[str, Any]:

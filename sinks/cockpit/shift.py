@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from sinks.cockpit.access import Caller, Who
 from sinks.cockpit.api import when_loaded
-from sinks.cockpit.commands import body_in_time
+from sinks.cockpit.bodies import json_body
 from sinks.cockpit.feed import Feed
 from sinks.cockpit.silences import Silence, covers
 from streams.model import Transition
@@ -71,7 +71,7 @@ def shift_router(feed: Feed, now_s: Callable[[], int]) -> APIRouter:
     )
     async def preview(who: Who, request: Request) -> Response:
         try:
-            scope = _scopes.decode(await body_in_time(request))
+            scope = _scopes.decode(await json_body(request, "this"))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "a JSON object of area and, if not all are meant, signals") from None
         if scope.area not in places.areas or not who.may_see(scope.area):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -13,16 +12,15 @@ from fastapi import APIRouter, Query, Request
 from msgspec import Meta, Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 
 from sinks.cockpit.access import Caller, Who
 from sinks.cockpit.audit import AuditLog, Entry
+from sinks.cockpit.bodies import json_body
 from sinks.cockpit.keeper import Keeper, SignedIn
 from sinks.cockpit.sessions import csrf
 
 BODY_BYTES_MAX = 4 << 10
-BODY_S_MAX = 10.0
 AT_ONCE_MAX = 8
 """Each holds a worker thread while it waits for its hash to be made; commands and the audit need threads, too."""
 ENTRIES_MAX = 1000
@@ -125,20 +123,9 @@ def _with_cookie(response: Response, signed: SignedIn, keeper: Keeper) -> Respon
 
 
 async def _asked_of(request: Request) -> Asked:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json")
-    body = bytearray()
+    body = await json_body(request, "this", bytes_max=BODY_BYTES_MAX)
     try:
-        async with asyncio.timeout(BODY_S_MAX):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"this may have {BODY_BYTES_MAX} bytes")
-        return _asked.decode(bytes(body))
-    except TimeoutError:
-        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive within {BODY_S_MAX:g} s; send it again") from None
-    except ClientDisconnect:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body ends too early; send it again") from None
+        return _asked.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "signing in takes a JSON object of user and password") from None
 

@@ -15,7 +15,7 @@ import pytest
 
 from sinks.base import Batch
 from sinks.checks import AREAS, SIGNALS, Open, Unaudited, alert, caller
-from sinks.cockpit import commands
+from sinks.cockpit import bodies, commands
 from sinks.cockpit.access import LEAST, ROLES, Caller, NotAudited, Role
 from sinks.cockpit.api import create_app
 from sinks.cockpit.commands import Given, NotTaken, Rules, commands_router
@@ -122,8 +122,8 @@ def test_only_json_is_read(desk: Desk, headers: dict[str, str]) -> None:
 
 def test_bodies_are_bounded_in_size_and_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = {**AUTH, "Content-Type": "application/json"}
-    assert desk.post(content=b" " * (commands.BODY_BYTES_MAX + 1), headers=headers).status_code == 413
-    monkeypatch.setattr(commands, "BODY_S_MAX", 0.01)
+    assert desk.post(content=b" " * (bodies.BODY_BYTES_MAX + 1), headers=headers).status_code == 413
+    monkeypatch.setattr(bodies, "BODY_S_MAX", 0.01)
 
     async def stuck() -> AsyncIterator[bytes]:
         yield b"{"

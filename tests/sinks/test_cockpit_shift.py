@@ -137,7 +137,9 @@ def test_pain_08_a_silence_says_how_many_alerts_it_would_mute_before_it_is_set()
     assert (preview("city"), preview(place.area), preview("city", *place.signals)) == (1, 1, 1)
     assert (preview("city", "another"), preview("d2" if place.area != "d2" else "d1")) == (0, 0)
     assert preview("mars") == 404
-    assert ask(feed, "/api/silences/preview", method="POST", content=b"[").status_code == 422
+    assert ask(feed, "/api/silences/preview", method="POST", content=b"[").status_code == 415
+    headers = {"Content-Type": "application/json"}
+    assert ask(feed, "/api/silences/preview", method="POST", content=b"[", headers=headers).status_code == 422
 
 
 def test_who_is_there_is_the_nearest_area_that_has_somebody_at_this_hour() -> None:
