@@ -242,6 +242,19 @@ class Member(Struct, frozen=True):
     flags: tuple[str, ...] = ()  # of the finding that was its evidence
 
 
+class Silence(Struct, frozen=True):
+    """No notifications for an area with all below it, and for some signals (none named: all), until a time. ``from_s`` 0: since it was set."""
+
+    id: str  # of the command that set it
+    actor: str
+    area: str
+    signals: tuple[str, ...]
+    until_s: int
+    reason: str = "other"
+    from_s: int = 0
+    set_s: int = 0
+
+
 class Duty(Struct, frozen=True):
     """Whose an alert is: a department's, in an area that holds it. ``due_s``: when it goes to the area above unless somebody takes it on; 0: it does not."""
 

@@ -22,9 +22,9 @@ from sinks.cockpit.chronicle import Chronicle
 from sinks.cockpit.frames import Frames, Told, event
 from sinks.cockpit.outcomes import Outcomes
 from sinks.cockpit.ring import Ring
-from sinks.cockpit.silences import Silence, Silences
+from sinks.cockpit.silences import Silences
 from sinks.cockpit.views import View
-from streams.model import Alert, Outcome, Transition
+from streams.model import Alert, Outcome, Silence, Transition
 
 RING_FRAMES = 2048
 RING_BYTES = 4 << 20

@@ -17,8 +17,8 @@ from sinks.cockpit.access import Caller, Who
 from sinks.cockpit.api import when_loaded
 from sinks.cockpit.bodies import json_body
 from sinks.cockpit.feed import Feed
-from sinks.cockpit.silences import Silence, covers
-from streams.model import Transition
+from sinks.cockpit.silences import covers
+from streams.model import Silence, Transition
 
 STEPS_MAX = 2_000
 

@@ -9,26 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from sinks.cockpit.views import Places
-from streams.model import Alert, Outcome
+from streams.model import Alert, Outcome, Silence
 
 SILENCES_MAX = 2_000
-
-
-class Silence(Struct, frozen=True):
-    """No notifications for an area with all below it, and for some signals (none: all). ``from_s`` 0: since it was set."""
-
-    id: str
-    actor: str
-    area: str
-    signals: tuple[str, ...]
-    until_s: int
-    reason: str = "other"
-    from_s: int = 0
-    set_s: int = 0
-
-    def covers(self, alert: Alert, places: Places) -> bool:
-        """Whether all of an alert lies in its scope, so that it would be muted."""
-        return covers(alert, self.area, self.signals, places)
 
 
 class _Set(Struct, frozen=True):

@@ -158,15 +158,19 @@ class View:
             "config_version": step.config_version,
         }
 
+    @staticmethod
+    def _about(alert: Alert) -> Member | None:
+        """The member that an alert's sentence is from; one that a person has opened has no evidence."""
+        lead = lead_of(alert)
+        return next((member for member in alert.members if member.why == alert.why), lead.member if lead else None)
+
     def _why(self, alert: Alert, told: frozenset[Key]) -> str:
         """The sentence of the member that it is from."""
-        lead = lead_of(alert)
-        about = next((member for member in alert.members if member.why == alert.why), lead.member if lead else None)
+        about = self._about(alert)
         return self._sentence(about, alert.why, told) if about else alert.why
 
     def _why_zh(self, alert: Alert, told: frozenset[Key]) -> str:
-        lead = lead_of(alert)
-        about = next((member for member in alert.members if member.why == alert.why), lead.member if lead else None)
+        about = self._about(alert)
         if about is None:
             return alert.why
         if self._small.exact(about):

@@ -17,9 +17,9 @@ from streams.core.early import Early
 from streams.core.growth import Growth, Told, Touched
 from streams.core.incidents import Incident, Relations, Series, Track, leading_first, opened
 from streams.core.lifecycle import FINAL, NEXT, RANK, TRANSITION_REASONS, Case, Limits, Step, clearing, clears_words
-from streams.core.muting import Silence, ended, muted_by
+from streams.core.muting import ended, muted_by
 from streams.core.whereabouts import whereabouts
-from streams.model import DAY_S, Alert, Command, Finding, Outcome, Transition
+from streams.model import DAY_S, Alert, Command, Finding, Outcome, Silence, Transition
 from streams.settings import City
 
 PAST_PER_ALERT = 4

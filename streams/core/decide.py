@@ -25,12 +25,11 @@ from streams.core.budget import Budget
 from streams.core.configure import city_of
 from streams.core.damage import REBUILD, SnapshotRefused, refused
 from streams.core.lifecycle import at_window
-from streams.core.muting import Silence
 from streams.core.obey import Obey
 from streams.core.overlay import Overlay
 from streams.core.people import bounded, kept, parse
 from streams.core.shard import shards_of
-from streams.model import Alert, Closed, Command, Finding, Outcome, Tick, Transition
+from streams.model import Alert, Closed, Command, Finding, Outcome, Silence, Tick, Transition
 from streams.settings import City
 
 SNAPSHOT_VERSION = 6

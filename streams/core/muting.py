@@ -8,37 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import Struct
-
 from streams.core.incidents import Incident, Relations
 from streams.core.lifecycle import RANK
-from streams.model import DAY_S
+from streams.model import DAY_S, Silence
 
 SILENCES_MAX = 1_000
 SILENCE_S_MAX = 30 * DAY_S
 """A silence must end: whoever needs it longer says so again."""
 
 
-class Silence(Struct, frozen=True):
-    """No notifications for an area with all below it, and for some signals (none named: all), until a time."""
-
-    id: str  # of the command that set it
-    actor: str
-    area: str
-    signals: tuple[str, ...]
-    until_s: int
-    reason: str = "other"
-    from_s: int = 0
-    set_s: int = 0
-
-    def covers(self, incident: Incident, relations: Relations) -> bool:
-        """Whether all of an incident lies in its scope; an incident that reaches beyond is somebody else's, too. Its time is not looked at."""
-        return relations.within(incident.area, self.area) and (not self.signals or set(incident.signals) <= set(self.signals))
+def covers(silence: Silence, incident: Incident, relations: Relations) -> bool:
+    """Whether all of an incident lies in a silence's scope; an incident that reaches beyond is somebody else's, too. Its time is not looked at."""
+    return relations.within(incident.area, silence.area) and (not silence.signals or set(incident.signals) <= set(silence.signals))
 
 
 def muted_by(incident: Incident, silences: Iterable[Silence], others: Iterable[Incident], relations: Relations, now_s: int) -> str:
     """What mutes an incident: "silence:<id>", the one that ends last; "alert:<id>", the highest and oldest; or nothing. ``silences``: those begun."""
-    covering = [silence for silence in silences if silence.covers(incident, relations)]
+    covering = [silence for silence in silences if covers(silence, incident, relations)]
     if covering:
         return f"silence:{max(covering, key=lambda s: (s.until_s, s.id)).id}"
     above = [other for other in others if _inhibits(other, incident, relations, now_s)]

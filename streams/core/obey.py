@@ -6,11 +6,11 @@ from streams.core.alerts import Alerts, By, Memory, Out
 from streams.core.by_hand import Place, merge, open_one, split
 from streams.core.incidents import Incident
 from streams.core.lifecycle import Step
-from streams.core.muting import SILENCE_S_MAX, SILENCES_MAX, Silence
+from streams.core.muting import SILENCE_S_MAX, SILENCES_MAX
 from streams.core.overlay import Overlay
 from streams.core.people import Assign, Body, DoStep, EndSilence, Hand, Label, Merge, OnAlert, Open, SetSilence, Split
 from streams.core.shard import shards_of
-from streams.model import Command
+from streams.model import Command, Silence
 
 
 class Obey:

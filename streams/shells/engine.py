@@ -19,10 +19,9 @@ from streams.core.configure import configure_command
 from streams.core.damage import SnapshotRefused, refused
 from streams.core.decide import Decide
 from streams.core.journal import decode
-from streams.core.muting import Silence
 from streams.core.pipeline import Scorer
 from streams.core.score import Tally
-from streams.model import Alert, Closed, Command, Counts, Finding, Outcome, Scores, Tick, Transition
+from streams.model import Alert, Closed, Command, Counts, Finding, Outcome, Scores, Silence, Tick, Transition
 from streams.settings import City
 from streams.shells.desk import HISTORIC_IDLE_S, Desk
 from streams.shells.meter import Meter

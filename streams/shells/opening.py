@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from msgspec.structs import asdict
-
 from sinks.base import Sink
 from sinks.cockpit.chronicle import STEPS_MAX
 from sinks.cockpit.feed import Feed
-from sinks.cockpit.silences import Silence
 from sinks.cockpit.views import View
 from sinks.metrics import Metrics
 from streams.core.journal import decode
@@ -51,7 +48,7 @@ class Opened:
                 self.store.alerts_now(),
                 newest,
                 steps=(step for step in steps if isinstance(step, Transition)),
-                silences=(Silence(**asdict(silence)) for silence in self.engine.silences()),
+                silences=self.engine.silences(),
             )
         except BaseException:
             self.store.close()

@@ -19,9 +19,8 @@ from sinks.cockpit.chronicle import Chronicle
 from sinks.cockpit.city import city_router
 from sinks.cockpit.feed import Feed
 from sinks.cockpit.shift import shift_router
-from sinks.cockpit.silences import Silence
 from sinks.cockpit.views import Beside, View
-from streams.model import Command, Duty, Outcome, StepDone, Transition
+from streams.model import Command, Duty, Outcome, Silence, StepDone, Transition
 from streams.settings import City, Department, DutyRules, Playbook, PlaybookStep, Roster
 
 NOW_S = 1_500_000_000  # 02:40 UTC

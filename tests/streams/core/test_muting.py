@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streams.core.muting import SILENCES_MAX, Silence
-from streams.model import HOUR_S, Transition
+from streams.core.muting import SILENCES_MAX
+from streams.model import HOUR_S, Silence, Transition
 from tests.streams.core.story import START_S, Story, city
 
 FIRE = "d1a/fire"
